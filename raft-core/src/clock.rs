@@ -1,0 +1,60 @@
+//! Time as a node knows it: ticks that its caller counts, and two waits.
+//!
+//! `quiet` says how long no leader was heard, which decides whether a vote may be given at all;
+//! `waited` says how long this node has waited for its own next step. Both stand still at the top
+//! and never wrap, so a laptop that slept for a year wakes up to one election.
+
+/// The waits of one node.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Clock {
+    /// Ticks since a leader was last heard.
+    quiet: u32,
+    /// Ticks since the wait below began.
+    waited: u32,
+    /// How long to wait before standing for election.
+    timeout: u32,
+}
+
+impl Clock {
+    /// A clock that has heard a leader just now, or never.
+    pub(crate) fn new(timeout: u32, heard: bool) -> Self {
+        Self { quiet: if heard { 0 } else { u32::MAX }, waited: 0, timeout }
+    }
+
+    pub(crate) fn advance(&mut self, ticks: u32) {
+        self.quiet = self.quiet.saturating_add(ticks);
+        self.waited = self.waited.saturating_add(ticks);
+    }
+
+    /// A leader was heard: nobody stands for a while.
+    pub(crate) fn hear(&mut self) {
+        self.quiet = 0;
+        self.waited = 0;
+    }
+
+    /// There is no leader to be heard any more.
+    pub(crate) fn forget_leader(&mut self) {
+        self.quiet = u32::MAX;
+    }
+
+    /// Starts a new wait.
+    pub(crate) fn wait(&mut self, timeout: u32) {
+        self.waited = 0;
+        self.timeout = timeout;
+    }
+
+    /// Makes the wait that is under way longer or shorter.
+    pub(crate) fn rewait(&mut self, timeout: u32) {
+        self.timeout = timeout;
+    }
+
+    /// Ticks since a leader was last heard.
+    pub(crate) const fn quiet(&self) -> u32 {
+        self.quiet
+    }
+
+    /// Ticks until the wait is over.
+    pub(crate) const fn left(&self) -> u32 {
+        self.timeout.saturating_sub(self.waited)
+    }
+}

@@ -1,0 +1,203 @@
+//! Where entries lie: placing them in the ring, and finding them through their slots.
+//!
+//! An entry is never broken at the ring's end, so it can be borrowed as one slice. The ring is not
+//! wrapped while the tail is above the head; a tail at the head means full, as an empty log has no
+//! head. What does not hold together here comes back as `None`, and the caller stops the node.
+
+use super::{AppendError, Kind, Log, RESERVED_BYTES, RESERVED_SLOTS, SLOT_BYTES, entry};
+use crate::types::{Index, Position, Term};
+
+/// Whether an entry may use the room that is kept for the protocol.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reserve {
+    Open,
+    Kept,
+}
+
+/// Where an entry starts, and its term.
+pub(super) struct Slot {
+    pub(super) offset: u32,
+    pub(super) term: Term,
+}
+
+/// Bodies of 8 to 1023 bytes, the usual ones, have a head of two bytes.
+const HEAD_BYTES_GUESS: u32 = 2;
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
+    /// Lets `encode` write a body into free room, puts the head before it and counts it in.
+    pub(super) fn append_with(
+        &mut self,
+        term: Term,
+        kind: Kind,
+        reserve: Reserve,
+        bytes_max: usize,
+        encode: impl Fn(&mut [u8]) -> Option<usize>,
+    ) -> Result<Position, AppendError> {
+        for (start, end) in self.rooms() {
+            let body = start.saturating_add(HEAD_BYTES_GUESS).min(end);
+            let Some(room) = self.ring_mut(body, end - body) else { continue };
+            let room_bytes = room.len();
+            let Some(room) = room.get_mut(..room_bytes.min(bytes_max)) else { continue };
+            match encode(room) {
+                Some(length) => {
+                    if let Some(position) = self.admit(term, kind, reserve, start, end, length) {
+                        return Ok(position);
+                    }
+                }
+                None if room_bytes >= bytes_max => return Err(AppendError::TooLarge),
+                None => {}
+            }
+        }
+        Err(AppendError::Full)
+    }
+
+    /// Counts in a body that lies two bytes behind `start`. `None` if it may not stay.
+    fn admit(
+        &mut self,
+        term: Term,
+        kind: Kind,
+        reserve: Reserve,
+        start: u32,
+        end: u32,
+        length: usize,
+    ) -> Option<Position> {
+        let length = u32::try_from(length).ok()?;
+        let mut head = [0; entry::OVERHEAD_BYTES_MAX];
+        let used = entry::write_head(self.last.term, term, kind, length, &mut head)?;
+        let head = head.get(..used)?;
+        let head_bytes = u32::try_from(used).ok()?;
+        let size = head_bytes.checked_add(length)?;
+        if size > end - start || !self.may_take(start, size, reserve) {
+            return None;
+        }
+        if head_bytes != HEAD_BYTES_GUESS {
+            let from = (start + HEAD_BYTES_GUESS) as usize;
+            let body = from..from.checked_add(length as usize)?;
+            let ring = self.memory.as_mut().get_mut(..self.ring_bytes as usize)?;
+            // Within the room, before and after: both heads fit in front of the body.
+            if body.end <= ring.len() {
+                ring.copy_within(body, (start + head_bytes) as usize);
+            }
+        }
+        self.ring_mut(start, head_bytes)?.copy_from_slice(head);
+        self.count_in(term, start, size)?;
+        Some(self.last)
+    }
+
+    /// Whether an entry of `size` bytes at `start` leaves what must be left.
+    fn may_take(&self, start: u32, size: u32, reserve: Reserve) -> bool {
+        let skipped = if start < self.tail { self.ring_bytes - self.tail } else { 0 };
+        let (slots, bytes) = match reserve {
+            Reserve::Open => (0, 0),
+            Reserve::Kept => (RESERVED_SLOTS, RESERVED_BYTES),
+        };
+        self.count + slots < self.slots && self.free_bytes() >= size + skipped + bytes
+    }
+
+    /// Where an entry of `size` bytes would start. `None` if there is no room for it.
+    pub(super) fn place(&self, size: u32) -> Option<u32> {
+        let fits = |&(start, end): &(u32, u32)| end - start >= size;
+        self.rooms().into_iter().find(fits).map(|(start, _)| start)
+    }
+
+    /// The free pieces of the ring, start and end, in the order in which they are filled.
+    pub(super) fn rooms(&self) -> [(u32, u32); 2] {
+        match self.head() {
+            None => [(0, self.ring_bytes), (0, 0)],
+            Some(head) if head < self.tail => [(self.tail, self.ring_bytes), (0, head)],
+            Some(head) => [(self.tail, head), (0, 0)],
+        }
+    }
+
+    /// Takes the bytes at `offset` in as the next entry.
+    pub(super) fn count_in(&mut self, term: Term, offset: u32, size: u32) -> Option<()> {
+        let index = self.last.index.next();
+        if index >= Index::LIMIT || self.count >= self.slots {
+            return None;
+        }
+        let number = self.wrap_slot(self.count);
+        let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
+        let (place, rest) = self.memory.as_mut().get_mut(start..)?.split_first_chunk_mut()?;
+        *place = offset.to_le_bytes();
+        *rest.first_chunk_mut()? = term.0.to_le_bytes();
+        self.count += 1;
+        self.last = Position { term, index };
+        self.tail = offset + size;
+        Some(())
+    }
+
+    /// How many entries there are up to `index`. `None` outside the log.
+    pub(super) fn distance(&self, index: Index) -> Option<u32> {
+        let distance = index.0.checked_sub(self.base.index.0)?;
+        u32::try_from(distance).ok().filter(|&distance| distance <= self.count)
+    }
+
+    /// The slot of the entry at `index`. `None` outside the log.
+    pub(super) fn slot_number(&self, index: Index) -> Option<u32> {
+        let distance = self.distance(index)?;
+        Some(self.wrap_slot(distance.checked_sub(1)?))
+    }
+
+    pub(super) fn slot(&self, number: u32) -> Option<Slot> {
+        let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
+        let (offset, rest) = self.memory.as_ref().get(start..)?.split_first_chunk()?;
+        let term = Term(u32::from_le_bytes(*rest.first_chunk()?));
+        Some(Slot { offset: u32::from_le_bytes(*offset), term })
+    }
+
+    /// Where the bytes of the entry at `index` end.
+    pub(super) fn end_of(&self, index: Index) -> Option<u32> {
+        let start = self.slot(self.slot_number(index)?)?.offset;
+        let next = match index == self.last.index {
+            true => self.tail,
+            false => self.slot(self.slot_number(index.next())?)?.offset,
+        };
+        if next > start {
+            return Some(next);
+        }
+        // The next entry went to the start of the ring: only this one's head tells its length.
+        let bytes = self.ring().get(start as usize..)?;
+        let (_, length) = entry::read(Term::ZERO, bytes)?;
+        u32::try_from(length).ok()?.checked_add(start)
+    }
+
+    pub(super) fn ring(&self) -> &[u8] {
+        // As long as it was when the log was made.
+        self.memory.as_ref().get(..self.ring_bytes as usize).unwrap_or_default()
+    }
+
+    pub(super) fn ring_mut(&mut self, offset: u32, size: u32) -> Option<&mut [u8]> {
+        let end = offset.checked_add(size).filter(|&end| end <= self.ring_bytes)?;
+        self.memory.as_mut().get_mut(offset as usize..end as usize)
+    }
+
+    /// Where the first entry starts. `None` if there is none.
+    fn head(&self) -> Option<u32> {
+        if self.count == 0 { None } else { self.slot(self.first_slot).map(|slot| slot.offset) }
+    }
+
+    /// The slot that lies `steps` behind the first one.
+    const fn wrap_slot(&self, steps: u32) -> u32 {
+        let number = self.first_slot + steps;
+        if number >= self.slots { number - self.slots } else { number }
+    }
+}
+
+/// Equal logs hold equal entries at equal places: what is left behind in free memory is no matter.
+impl<B: AsRef<[u8]> + AsMut<[u8]>> PartialEq for Log<B> {
+    fn eq(&self, other: &Self) -> bool {
+        let layout = |log: &Self| (log.ring_bytes, log.slots, log.first_slot, log.tail);
+        layout(self) == layout(other)
+            && (self.base, self.last) == (other.base, other.last)
+            && self.entries().eq(other.entries())
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Eq for Log<B> {}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> core::hash::Hash for Log<B> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        (self.base, self.last, self.first_slot, self.tail).hash(state);
+        self.entries().for_each(|entry| (entry.term, entry.kind, entry.body).hash(state));
+    }
+}

@@ -1,0 +1,25 @@
+//! The state machine that a log drives: the part that is the application's own.
+
+use serde::{Deserialize, Serialize};
+
+/// What the cluster replicates. Every node applies the same commands in the same order, so a
+/// machine must do the same everywhere: no clocks, no random numbers, no addresses of its own.
+pub trait Machine {
+    /// What a client asks for, encoded once into the log and borrowed back out of it.
+    type Command<'a>: Serialize + Deserialize<'a>;
+    /// What came of it.
+    type Output;
+
+    /// Does what the command says.
+    fn apply(&mut self, command: Self::Command<'_>) -> Self::Output;
+}
+
+/// One command that the machine has seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Applied<O> {
+    /// Where it stands in the log: the position that proposing it returned, if it was this one.
+    pub position: crate::types::Position,
+    /// What the machine answered.
+    pub output: O,
+}

@@ -1,0 +1,343 @@
+//! The whole of a node: consensus, its storage and its machine behind one set of calls.
+//!
+//! Nothing here decides anything. A node moves records to storage, commands to the machine and
+//! datagrams to and from its part of the consensus, in the order that keeps promises.
+
+mod recovery;
+
+use self::recovery::{Flaw, Found};
+use crate::config::{Config, ConfigError};
+use crate::durable::FlushToken;
+use crate::log::{Kind, Log, UnfitMemory};
+use crate::machine::{Applied, Machine};
+use crate::progress::PEERS_MAX;
+use crate::raft::{ProposeError, Raft};
+use crate::status::{ApplyFault, Event, Fault, Reported, Status};
+use crate::storage::{Record, Storage};
+use crate::types::{Index, NodeId, Position, Term};
+use crate::wire::{Frame, Packet};
+
+/// One member of a cluster. Its methods are of four kinds.
+///
+/// **Inputs** change what the node knows and send nothing: [`tick`](Node::tick) and
+/// [`advance`](Node::advance) (call them before any other input that happened later),
+/// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
+/// [`set_extra_wait`](Node::set_extra_wait).
+///
+/// **The barrier** makes it durable: [`flush`](Node::flush), or
+/// [`begin_flush`](Node::begin_flush) and [`flushed`](Node::flushed) around storage that finishes
+/// later. A leader's heartbeats and appends may leave in between; promises wait by themselves.
+///
+/// **Outputs** are asked for until there are none: [`transmit`](Node::transmit),
+/// [`apply`](Node::apply), [`poll_event`](Node::poll_event).
+///
+/// **Looks** change nothing: [`status`](Node::status), [`leader`](Node::leader),
+/// [`ticks_until_due`](Node::ticks_until_due), [`machine`](Node::machine).
+///
+/// Any of them may be called at any time, as often or as rarely as suits; every call does an
+/// amount of work that the node's memory bounds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Node<B: AsRef<[u8]> + AsMut<[u8]>, S, M> {
+    raft: Raft<B>,
+    storage: S,
+    machine: M,
+    /// The last entry that the machine has seen.
+    applied: Index,
+    apply_fault: Option<ApplyFault>,
+    reported: Reported,
+}
+
+/// Why a node could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RecoverError<E> {
+    /// The storage said so.
+    Storage(E),
+    /// The configuration can't work.
+    Config(ConfigError),
+    /// The memory for the log can't hold one.
+    Memory(UnfitMemory),
+    /// The storage was never formatted: see [`format`](crate::format).
+    Blank,
+    /// The storage belongs to another node.
+    OtherNode(NodeId),
+    /// The storage holds more entries than the log's memory: give it at least as much as before.
+    LogTooSmall,
+    /// The storage holds a record that no node writes.
+    Corrupt,
+}
+
+/// Why a flush came to nothing. Either is final: the node has stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FlushError<E> {
+    /// The storage said so, just now.
+    Storage(E),
+    /// The node had stopped before.
+    Stopped(Fault),
+}
+
+impl<B, S, M> Node<B, S, M>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    S: Storage,
+    M: Machine,
+{
+    /// Makes a node from what its storage holds, with a machine in its first state.
+    ///
+    /// `log_memory` is the log's memory: its length is the one capacity there is to choose, and
+    /// what is in it does not matter. Blank storage is refused, whatever the configuration says.
+    pub fn recover(
+        config: Config,
+        log_memory: B,
+        mut storage: S,
+        machine: M,
+    ) -> Result<Self, RecoverError<S::Error>> {
+        config.check().map_err(RecoverError::Config)?;
+        let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
+        let mut found = Found::new(log);
+        storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
+        let identity = found.identity.ok_or(RecoverError::Blank)?;
+        match found.flaw {
+            Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
+            Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
+            None => {}
+        }
+        if identity.id != config.id {
+            return Err(RecoverError::OtherNode(identity.id));
+        }
+        let (members, admitted) = (identity.membership, identity.is_admitted());
+        let mut peers = members.members();
+        peers.remove(config.id);
+        if peers.len() as usize > PEERS_MAX || found.ballot.term >= Term::LIMIT {
+            return Err(RecoverError::Corrupt);
+        }
+        let raft = Raft::new(config, members, admitted, found.log, found.ballot);
+        let (applied, reported) = (raft.log().base().index, Reported::new(raft.term()));
+        Ok(Self { raft, storage, machine, applied, apply_fault: None, reported })
+    }
+
+    // Inputs.
+
+    /// One tick has passed.
+    pub fn tick(&mut self) {
+        self.advance(1);
+    }
+
+    /// This many ticks have passed, as after a sleep. At most one election or heartbeat comes of
+    /// it, however long the sleep was.
+    pub fn advance(&mut self, ticks: u32) {
+        self.raft.advance(ticks);
+    }
+
+    /// A frame came in. Whatever it holds, it does no harm; what is dropped is counted.
+    pub fn receive(&mut self, frame: Frame<'_>) {
+        self.raft.receive(frame);
+    }
+
+    /// Proposes a command. If the entry at the returned position is applied with the same term,
+    /// it was this command; if another entry is applied there, it was not and never will be.
+    pub fn propose(&mut self, command: &M::Command<'_>) -> Result<Position, ProposeError> {
+        self.raft.propose(|room| Some(postcard::to_slice(command, room).ok()?.len()))
+    }
+
+    /// Stands for election without waiting any longer, unless a leader is heard: for a node that
+    /// was chosen to lead first. The others decide as always.
+    pub fn campaign(&mut self) {
+        self.raft.campaign();
+    }
+
+    /// Waits this much longer than its peers from now on before it stands for election, so that
+    /// one that is on mains leads before one on batteries.
+    pub fn set_extra_wait(&mut self, ticks: u32) {
+        self.raft.set_extra_wait(ticks);
+    }
+
+    // The barrier.
+
+    /// Makes everything durable, and returns when it is. Then promises may leave.
+    pub fn flush(&mut self) -> Result<(), FlushError<S::Error>> {
+        self.check_running()?;
+        let pending = self.raft.has_unflushed();
+        self.write_all()?;
+        if pending {
+            let flushed = self.storage.flush();
+            self.storage_outcome(flushed)?;
+            self.raft.flushed_all();
+        }
+        Ok(())
+    }
+
+    /// Hands everything to storage and starts making it durable. `None` if there is nothing new,
+    /// or while an earlier flush is on its way: one covers all that came in since the last.
+    pub fn begin_flush(&mut self) -> Result<Option<FlushToken>, FlushError<S::Error>> {
+        self.check_running()?;
+        if !self.raft.wants_flush() {
+            return Ok(None);
+        }
+        self.write_all()?;
+        let begun = self.storage.begin_flush();
+        self.storage_outcome(begun)?;
+        Ok(self.raft.begin_flush())
+    }
+
+    /// The flush of that name has ended: everything handed over before it began is durable.
+    /// Says whether that flush was on its way; any other is ignored.
+    pub fn flushed(&mut self, token: FlushToken) -> bool {
+        self.raft.flushed(token)
+    }
+
+    /// A flush that was on its way has failed: the node stops.
+    pub fn flush_failed(&mut self) {
+        self.raft.fail(Fault::Storage);
+    }
+
+    // Outputs.
+
+    /// Writes the next datagram that this node owes someone, no longer than the buffer: its length
+    /// is the MTU. `None` if nothing is owed now, or may be promised yet.
+    pub fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
+        self.raft.transmit(buffer)
+    }
+
+    /// Applies the next committed command. `None` if there is none.
+    pub fn apply(&mut self) -> Option<Applied<M::Output>> {
+        while self.can_apply() {
+            let index = self.applied.next();
+            let Some(entry) = self.raft.log().get(index) else {
+                self.raft.fail(Fault::Log);
+                return None;
+            };
+            let position = Position { term: entry.term, index };
+            let outcome = match entry.kind {
+                Kind::NOOP => Ok(None),
+                Kind::COMMAND => match postcard::take_from_bytes(entry.body) {
+                    Ok((command, [])) => Ok(Some(self.machine.apply(command))),
+                    _ => Err(ApplyFault::UndecodableCommand(index)),
+                },
+                _ => Err(ApplyFault::UnknownKind(index)),
+            };
+            match outcome {
+                Ok(output) => {
+                    self.applied = index;
+                    if let Some(output) = output {
+                        return Some(Applied { position, output });
+                    }
+                }
+                Err(fault) => {
+                    self.apply_fault = Some(fault);
+                    self.raft.retire();
+                }
+            }
+        }
+        None
+    }
+
+    /// What has happened since the last call, one thing at a time. `None` if nothing has.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let raft = &self.raft;
+        let (role, term, leader) = (raft.role_name(), raft.term(), raft.leader());
+        self.reported.next(role, term, leader, raft.fault(), self.apply_fault)
+    }
+
+    // Looks.
+
+    /// How many ticks may pass before this node has something to do, if no input comes. Zero while
+    /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
+    /// anything.
+    pub fn ticks_until_due(&self) -> u32 {
+        if self.raft.wants_flush() || self.raft.owes() || self.can_apply() {
+            return 0;
+        }
+        self.raft.deadline().unwrap_or(u32::MAX)
+    }
+
+    /// Who leads, if it is known.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.raft.leader()
+    }
+
+    /// The node as it is now.
+    pub fn status(&self) -> Status {
+        let raft = &self.raft;
+        Status {
+            id: raft.id(),
+            role: raft.role_name(),
+            term: raft.term(),
+            leader: raft.leader(),
+            last: raft.log().last().index,
+            durable: raft.durable(),
+            committed: raft.committed(),
+            applied: self.applied,
+            admitted: raft.admitted(),
+            peers: raft.peers().collect(),
+            counters: raft.counters().clone(),
+            fault: raft.fault(),
+            apply_fault: self.apply_fault,
+        }
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log<B> {
+        self.raft.log()
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The storage, for a driver that finishes flushes; what was written is not to be changed.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// Ends the node, and gives back what is kept across power cuts.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+
+    fn can_apply(&self) -> bool {
+        let running = self.apply_fault.is_none() && self.raft.fault().is_none();
+        running && self.applied < self.raft.applicable()
+    }
+
+    fn check_running(&self) -> Result<(), FlushError<S::Error>> {
+        match self.raft.fault() {
+            Some(fault) => Err(FlushError::Stopped(fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands to storage whatever it has not seen.
+    fn write_all(&mut self) -> Result<(), FlushError<S::Error>> {
+        if let Some(ballot) = self.raft.unwritten_ballot() {
+            let written = self.storage.write(Record::Ballot(ballot));
+            self.storage_outcome(written)?;
+            self.raft.wrote_ballot();
+        }
+        while let Some((after, entries)) = self.raft.unwritten_entries() {
+            let count = entries.len();
+            let written = self.storage.write(Record::Entries { after, bytes: entries.bytes() });
+            self.storage_outcome(written)?;
+            self.raft.wrote_entries(count);
+        }
+        Ok(())
+    }
+
+    /// An error of storage is final.
+    fn storage_outcome(
+        &mut self,
+        outcome: Result<(), S::Error>,
+    ) -> Result<(), FlushError<S::Error>> {
+        outcome.map_err(|error| {
+            self.raft.fail(Fault::Storage);
+            FlushError::Storage(error)
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! What a leader knows of one follower, and what may be sent to it next.
+//!
+//! A follower is probed until the two logs are known to meet; from then on entries are sent ahead
+//! of its acknowledgements, as far as a window allows. Nothing is retransmitted by a timer of its
+//! own: a heartbeat's answer that lacks what was sent in an earlier round says that it was lost.
+
+use crate::durable::Durable;
+use crate::types::{Index, NodeId, Round};
+use crate::wire::Counted;
+
+/// How many peers a node can have: nine members, so that seven can be replaced while two join.
+pub const PEERS_MAX: usize = 8;
+
+/// How entries go to one follower.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Flow {
+    /// One append at a time, until one matches.
+    Probe,
+    /// Appends ahead of acknowledgements.
+    Replicate,
+    /// What it lacks is not in the log any more; it would need a snapshot, which no node sends yet.
+    Snapshot,
+}
+
+/// One follower, seen from its leader.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Progress {
+    pub(crate) id: NodeId,
+    pub(crate) flow: Flow,
+    /// The highest entry that it holds durably, by its own counted word. Never falls.
+    pub(crate) matched: Durable<Index>,
+    /// The next entry to send, above `matched`.
+    pub(crate) next: Index,
+    /// The highest round that it echoed, by its own counted word.
+    pub(crate) echoed: Round,
+    /// The round in which an append was sent last.
+    pub(crate) appended: Round,
+    /// Whether nothing may be sent until an answer or another round.
+    pub(crate) paused: bool,
+    /// Whether it is owed a sign of life in this round.
+    pub(crate) owed_heartbeat: bool,
+    /// Whether its word counts, as it said itself.
+    pub(crate) counted: bool,
+}
+
+impl Progress {
+    /// A follower of which nothing is known: the logs may meet just before `next`.
+    pub(crate) fn new(id: NodeId, next: Index) -> Self {
+        Self {
+            id,
+            flow: Flow::Probe,
+            matched: Durable::NOTHING,
+            next,
+            echoed: Round(0),
+            appended: Round(0),
+            paused: false,
+            owed_heartbeat: false,
+            counted: true,
+        }
+    }
+
+    /// A new round begins: whoever was silent is asked again.
+    pub(crate) fn begin_round(&mut self) {
+        self.paused = false;
+        self.owed_heartbeat = true;
+    }
+
+    /// Entries up to before `next` were sent in `round`.
+    pub(crate) fn sent(&mut self, next: Index, round: Round) {
+        self.appended = round;
+        self.owed_heartbeat = false;
+        self.paused = self.flow == Flow::Probe || !self.counted;
+        if self.flow == Flow::Replicate {
+            self.next = next;
+        }
+    }
+
+    /// Nothing could be sent: not again before the next round.
+    pub(crate) fn sent_nothing(&mut self) {
+        self.paused = true;
+    }
+
+    /// It said that it heard `round`, and whether its word counts.
+    pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
+        self.counted = standing == Counted::Yes;
+        if self.counted {
+            self.echoed = self.echoed.max(round);
+        }
+    }
+
+    /// It holds everything up to `index`. Says whether that moved `matched`.
+    pub(crate) fn acknowledge(
+        &mut self,
+        index: Durable<Index>,
+        round: Round,
+        settled: bool,
+    ) -> bool {
+        let advanced = self.counted && index > self.matched;
+        if advanced {
+            self.matched = index;
+        }
+        let holds = index.get();
+        if holds >= self.next.previous() {
+            self.resume(Flow::Replicate, holds.next());
+        } else if settled {
+            self.settle(holds, round);
+        }
+        advanced
+    }
+
+    /// The append after `previous` did not match; everything above `agreed` is in doubt.
+    pub(crate) fn reject(&mut self, previous: Index, agreed: Index) {
+        let expected = match self.flow {
+            Flow::Probe => previous == self.next.previous(),
+            Flow::Replicate | Flow::Snapshot => previous < self.next,
+        };
+        if expected && previous > self.matched.get() {
+            self.resume(Flow::Probe, agreed.max(self.matched.get()).next());
+        }
+    }
+
+    /// What it lacks was dropped.
+    pub(crate) fn lacks_dropped(&mut self) {
+        self.flow = Flow::Snapshot;
+    }
+
+    /// How many entries are on their way.
+    pub(crate) const fn in_flight(&self) -> u64 {
+        self.next.previous().above(self.matched.get())
+    }
+
+    /// It waits for nothing, and yet lacks something that was sent.
+    fn settle(&mut self, holds: Index, round: Round) {
+        match self.flow {
+            Flow::Probe if holds > Index::ZERO => self.resume(Flow::Replicate, holds.next()),
+            Flow::Replicate if round > self.appended => {
+                self.resume(Flow::Probe, holds.max(self.matched.get()).next());
+            }
+            Flow::Probe | Flow::Replicate | Flow::Snapshot => {}
+        }
+    }
+
+    fn resume(&mut self, flow: Flow, next: Index) {
+        self.flow = flow;
+        self.next = next.max(self.matched.get().next());
+        self.paused = false;
+    }
+}

@@ -1,0 +1,99 @@
+//! Who votes, and what a majority of them is, counted on sets.
+//!
+//! In a joint membership both halves must agree, so everything here asks both. An empty half agrees
+//! with anything, and a membership without voters agrees with nothing.
+
+use crate::node_set::NodeSet;
+use crate::types::NodeId;
+use serde::{Deserialize, Serialize};
+
+/// The members of a cluster: in a joint membership, `outgoing` are the voters being replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Membership {
+    /// The voters.
+    pub incoming: NodeSet,
+    /// The voters of before, while a joint membership lasts.
+    pub outgoing: NodeSet,
+    /// Members that are replicated to and not counted.
+    pub learners: NodeSet,
+}
+
+impl Membership {
+    /// A membership of voters alone.
+    pub fn of_voters(voters: NodeSet) -> Self {
+        Self { incoming: voters, ..Self::default() }
+    }
+
+    /// Everyone whose vote may count.
+    pub fn voters(&self) -> NodeSet {
+        self.incoming.union(self.outgoing)
+    }
+
+    /// Everyone.
+    pub fn members(&self) -> NodeSet {
+        self.voters().union(self.learners)
+    }
+
+    /// Whether these nodes are a quorum.
+    pub fn has_quorum(&self, nodes: NodeSet) -> bool {
+        let majority = |half: NodeSet| nodes.intersection(half).len() * 2 > half.len();
+        majority(self.incoming) && (self.outgoing.is_empty() || majority(self.outgoing))
+    }
+
+    /// The highest value that a quorum has reached. `None` if there is no quorum of values.
+    ///
+    /// Counts for each value who has as much: a few dozen comparisons, and no sorting.
+    pub(crate) fn reached_by_quorum<T: Copy + Ord>(
+        &self,
+        value: impl Fn(NodeId) -> Option<T>,
+    ) -> Option<T> {
+        let values = || self.voters().iter().filter_map(&value);
+        let reached = |least: T| {
+            let has = |node: &NodeId| value(*node).is_some_and(|value| value >= least);
+            self.has_quorum(self.voters().iter().filter(has).collect())
+        };
+        values().filter(|&least| reached(least)).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(nodes: &[u8]) -> NodeSet {
+        nodes.iter().map(|&node| NodeId(node)).collect()
+    }
+
+    #[test]
+    fn a_majority_is_more_than_half_of_each_half() {
+        let three = Membership::of_voters(set(&[1, 2, 3]));
+        assert!(three.has_quorum(set(&[1, 3])) && !three.has_quorum(set(&[2])));
+        assert!(!three.has_quorum(set(&[1, 7, 8, 9])), "strangers do not count");
+        let four = Membership::of_voters(set(&[1, 2, 3, 4]));
+        assert!(!four.has_quorum(set(&[1, 2])) && four.has_quorum(set(&[1, 2, 4])));
+        let joint = Membership { outgoing: set(&[3, 4, 5]), ..three };
+        assert!(joint.has_quorum(set(&[1, 3, 4])) && !joint.has_quorum(set(&[1, 2, 3])));
+        assert!(!Membership::default().has_quorum(set(&[1, 2, 3])), "nobody votes");
+    }
+
+    #[test]
+    fn the_reached_value_is_the_one_that_sorting_finds() {
+        let mut state = 1_u32;
+        for size in 1..=9_u8 {
+            let nodes: NodeSet = (0..size).map(NodeId).collect();
+            for _ in 0..200 {
+                let values: [u32; 9] = core::array::from_fn(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    state >> 29
+                });
+                let mut sorted = values;
+                sorted[..size as usize].sort_unstable_by(|a, b| b.cmp(a));
+                let expected = sorted[size as usize / 2];
+                let membership = Membership::of_voters(nodes);
+                let reached = membership.reached_by_quorum(|node| Some(values[node.0 as usize]));
+                assert_eq!(reached, Some(expected), "{values:?} of {size}");
+            }
+        }
+    }
+}

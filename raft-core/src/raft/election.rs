@@ -1,0 +1,129 @@
+//! How a leader comes to be: pre-vote, vote, and the first entry.
+//!
+//! A node first asks whether it would be elected. That changes nobody's term, so that one which
+//! comes back from a partition disturbs no working leader. Its own vote, like anyone's, counts only
+//! when it is durable.
+
+use super::role::{Asking, Following, Leading};
+use super::{Raft, Role, Stop};
+use crate::log::Kind;
+use crate::macros::note;
+use crate::node_set::NodeSet;
+use crate::progress::Progress;
+use crate::status::{DropReason, Fault};
+use crate::types::{Ballot, NodeId, Position, Term};
+use crate::wire::{Answer, Standing};
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    pub(super) fn advance_follower(&mut self) -> Result<(), Fault> {
+        if self.clock.left() == 0 && self.may_campaign() { self.ask() } else { Ok(()) }
+    }
+
+    pub(super) fn advance_candidate(&mut self, ticks: u32) -> Result<(), Fault> {
+        if self.clock.left() == 0 {
+            if self.may_campaign() {
+                return self.ask();
+            }
+            self.follow_nobody();
+        }
+        if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
+            asking.advance(ticks, self.config.heartbeat_ticks);
+        }
+        Ok(())
+    }
+
+    /// Whether this node could lead if it were elected.
+    pub(super) fn may_campaign(&self) -> bool {
+        self.admitted
+            && !self.retired
+            && self.membership.voters().contains(self.config.id)
+            && self.ballot.term.next() < Term::LIMIT
+            && self.log.has_room_for_noop()
+    }
+
+    /// Asks whether there would be votes.
+    pub(super) fn ask(&mut self) -> Result<(), Fault> {
+        note!("node {} would stand in term {}", self.config.id.0, self.ballot.term.next().0);
+        self.role = Role::PreCandidate(Asking::new(self.other_voters()));
+        self.wait();
+        self.count_votes()
+    }
+
+    /// Stands in the next term.
+    fn stand(&mut self) {
+        let id = self.config.id;
+        note!("node {} stands in term {}", id.0, self.ballot.term.next().0);
+        self.enter(Ballot { term: self.ballot.term.next(), vote: Some(id) });
+        self.role = Role::Candidate(Asking::new(self.other_voters()));
+        self.wait();
+    }
+
+    /// Moves on if there are votes enough.
+    pub(super) fn count_votes(&mut self) -> Result<(), Fault> {
+        let (real, mut granted) = match &self.role {
+            Role::PreCandidate(asking) => (false, asking.granted),
+            Role::Candidate(asking) => (true, asking.granted),
+            Role::Follower(_) | Role::Leader(_) => return Ok(()),
+        };
+        // Its own vote is durable like every other, or does not count.
+        if !real || self.watermark.ballot(self.ballot).is_some() {
+            granted.insert(self.config.id);
+        }
+        if !self.membership.has_quorum(granted) {
+            return Ok(());
+        }
+        if real {
+            return self.lead();
+        }
+        self.stand();
+        Ok(())
+    }
+
+    fn lead(&mut self) -> Result<(), Fault> {
+        note!("node {} leads in term {}", self.config.id.0, self.ballot.term.0);
+        let first = self.log.append(self.ballot.term, Kind::NOOP, &[]);
+        let first = first.map_err(|_| Fault::NoRoomForNoop)?.index;
+        let mut peers = self.membership.members();
+        peers.remove(self.config.id);
+        let mut followers = heapless::Vec::new();
+        for id in peers.iter() {
+            followers.push(Progress::new(id, first)).map_err(|_| Fault::Invariant)?;
+        }
+        self.pre_grants = NodeSet::EMPTY;
+        self.role = Role::Leader(Leading::new(followers, first));
+        self.count_commits()
+    }
+
+    /// A node asks for a vote in this term, or in the next; no leader is heard.
+    pub(super) fn vote_asked(&mut self, from: NodeId, standing: Standing, last: Position) {
+        let worthy = self.admitted && last >= self.log.last();
+        if standing == Standing::Pre {
+            let debt = if worthy { &mut self.pre_grants } else { &mut self.answers };
+            debt.insert(from);
+            return;
+        }
+        let free = self.ballot.vote.is_none() && !matches!(self.role, Role::Leader(_));
+        if free && worthy {
+            self.ballot.vote = Some(from);
+            self.role = Role::Follower(Following::of(None));
+            self.wait();
+        }
+        self.answers.insert(from);
+    }
+
+    pub(super) fn vote_answered(&mut self, from: NodeId, answer: Answer) -> Result<(), Stop> {
+        let asking = match (&mut self.role, answer) {
+            (Role::PreCandidate(asking), Answer::PreGranted | Answer::Refused) => asking,
+            (Role::Candidate(asking), Answer::Granted(_) | Answer::Refused) => asking,
+            _ => return Err(DropReason::Unexpected.into()),
+        };
+        asking.answered(from, answer != Answer::Refused);
+        Ok(self.count_votes()?)
+    }
+
+    fn other_voters(&self) -> NodeSet {
+        let mut voters = self.membership.voters();
+        voters.remove(self.config.id);
+        voters
+    }
+}

@@ -1,0 +1,113 @@
+//! How a follower's log comes to be its leader's: what is taken, what gives way, what is owed.
+//!
+//! An append never truncates what it does not contradict: it may be late, or come twice. What is
+//! acknowledged, and what commits, goes only as far as this very leader's appends have matched.
+
+use super::role::Following;
+use super::{Raft, Role, Stop};
+use crate::log::Entries;
+use crate::node_set::NodeSet;
+use crate::status::{DropReason, Fault};
+use crate::types::{Index, NodeId, Position, Round};
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// A heartbeat of this term.
+    pub(super) fn heard(
+        &mut self,
+        from: NodeId,
+        round: Round,
+        committed: Index,
+    ) -> Result<(), Stop> {
+        let following = self.follow(from, round)?;
+        let committed = committed.min(following.verified);
+        self.committed = self.committed.max(committed);
+        Ok(())
+    }
+
+    /// An append of this term.
+    pub(super) fn appended(
+        &mut self,
+        from: NodeId,
+        round: Round,
+        previous: Position,
+        committed: Index,
+        entries: Entries<'_>,
+    ) -> Result<(), Stop> {
+        self.follow(from, round)?;
+        if !self.meets(previous) {
+            self.following()?.refused = Some(previous);
+            return Ok(());
+        }
+        let held = self.hold(previous.index, entries)?;
+        let following = self.following()?;
+        following.refused = None;
+        following.verified = following.verified.max(held);
+        let committed = committed.min(following.verified);
+        self.committed = self.committed.max(committed);
+        Ok(())
+    }
+
+    /// Follows the sender, which leads in this term, and owes it an answer.
+    fn follow(&mut self, from: NodeId, round: Round) -> Result<&mut Following, Stop> {
+        match &self.role {
+            Role::Follower(following) if following.leader == Some(from) => {}
+            Role::Follower(Following { leader: None, .. })
+            | Role::PreCandidate(_)
+            | Role::Candidate(_) => {
+                self.role = Role::Follower(Following::of(Some(from)));
+                self.wait();
+            }
+            Role::Follower(_) | Role::Leader(_) => return Err(DropReason::SecondLeader.into()),
+        }
+        self.clock.hear();
+        self.pre_grants = NodeSet::EMPTY;
+        let following = self.following()?;
+        following.seen = following.seen.max(round);
+        following.owes = true;
+        Ok(following)
+    }
+
+    fn following(&mut self) -> Result<&mut Following, Fault> {
+        match &mut self.role {
+            Role::Follower(following) => Ok(following),
+            _ => Err(Fault::Invariant),
+        }
+    }
+
+    /// Whether the leader's log and this one meet at `previous`: what is below the base is
+    /// committed, and every leader has it.
+    fn meets(&self, previous: Position) -> bool {
+        previous.index <= self.log.base().index
+            || self.log.term(previous.index) == Some(previous.term)
+    }
+
+    /// Takes over what is new; gives the last index up to which the logs now agree.
+    fn hold(&mut self, previous: Index, entries: Entries<'_>) -> Result<Index, Stop> {
+        let (mut index, mut rest) = (previous, entries);
+        while index < self.log.last().index {
+            let Some((entry, _, after)) = rest.split_first() else { break };
+            let here = index.next();
+            if here > self.log.base().index && self.log.term(here) != Some(entry.term) {
+                self.give_way(here)?;
+                break;
+            }
+            (index, rest) = (here, after);
+        }
+        let taken = self.log.extend(rest).ok_or(Fault::Log)?;
+        Ok(Index(index.0 + u64::from(taken)))
+    }
+
+    /// Drops the entry at `index`, which the leader contradicts, and everything above.
+    fn give_way(&mut self, index: Index) -> Result<(), Stop> {
+        if index <= self.committed {
+            return Err(Fault::CommittedConflict.into());
+        }
+        if index <= self.following()?.verified {
+            // A leader does not contradict in one term what it said in it before.
+            return Err(DropReason::Impossible.into());
+        }
+        self.log.truncate(index.previous()).ok_or(Fault::Log)?;
+        self.watermark.truncated(index.previous());
+        Ok(())
+    }
+}

@@ -1,0 +1,474 @@
+//! Consensus: one node's part of it, from datagrams, ticks and proposals to datagrams and a commit.
+//!
+//! [`Raft`] knows its log and what of it is durable; it knows no medium, no machine and no socket.
+//! Inputs change the state and write nothing; what the state owes to peers is written when
+//! [`Raft::transmit`] is called, from what is true at that moment.
+
+mod election;
+mod follower;
+mod invariants;
+mod leader;
+mod role;
+mod term_guard;
+mod transmit;
+
+use self::role::Following;
+pub(crate) use self::role::Role;
+use self::term_guard::TermGuard;
+use self::transmit::Turn;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::durable::{FlushToken, Watermark};
+use crate::log::{AppendError, Entries, Kind, Log};
+use crate::macros::note;
+use crate::node_set::NodeSet;
+use crate::quorum::Membership;
+use crate::random::Random;
+use crate::status::{Counters, DropReason, Fault, PeerStatus, RoleName};
+use crate::types::{Ballot, Index, NodeId, Position, Term};
+use crate::wire::{self, Counted, Datagram, Frame, Message};
+
+/// One node's state of consensus.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
+    config: Config,
+    membership: Membership,
+    /// Whether this node's promises count; until then it makes none.
+    admitted: bool,
+    log: Log<B>,
+    /// The term, never below the last entry's, and the vote in it.
+    ballot: Ballot,
+    watermark: Watermark,
+    /// Never falls, and never above what is known to match the leader's log.
+    committed: Index,
+    role: Role,
+    clock: Clock,
+    random: Random,
+    term_guard: TermGuard,
+    /// Nodes owed an answer: the vote if they have it, else a refusal that tells the term.
+    answers: NodeSet,
+    /// Nodes owed a "yes, I would vote for you in the next term".
+    pre_grants: NodeSet,
+    turn: Turn,
+    /// Whether this node may never lead: what it can't apply it must not take proposals for.
+    retired: bool,
+    fault: Option<Fault>,
+    counters: Counters,
+}
+
+/// Why an input went no further.
+enum Stop {
+    /// The datagram is dropped and counted; nothing has changed.
+    Drop(DropReason),
+    /// The node stops for good.
+    Fault(Fault),
+}
+
+impl From<DropReason> for Stop {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Why a proposal was refused. None of them changes anything.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ProposeError {
+    /// Ask the leader, if one is known.
+    NotLeader(Option<NodeId>),
+    /// The log is full: entries must be applied and dropped first.
+    Full,
+    /// The command does not fit into a frame of this cluster, or into this log.
+    TooLarge,
+    /// The node has stopped.
+    Stopped(Fault),
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// A node as it comes back from storage: everything in `log` and `ballot` is durable.
+    pub(crate) fn new(
+        config: Config,
+        membership: Membership,
+        admitted: bool,
+        log: Log<B>,
+        ballot: Ballot,
+    ) -> Self {
+        let watermark = Watermark::recovered(log.last().index, ballot);
+        let mut random = Random::new(config.seed, config.id);
+        // Whoever has a term may have followed a leader until a moment ago.
+        let heard = ballot.term > Term::ZERO || !log.is_empty();
+        let timeout = Self::draw_timeout(&config, &mut random);
+        let mut raft = Self {
+            membership,
+            admitted,
+            committed: log.base().index,
+            ballot,
+            watermark,
+            role: Role::Follower(Following::of(None)),
+            clock: Clock::new(timeout, heard),
+            random,
+            term_guard: TermGuard::default(),
+            answers: NodeSet::EMPTY,
+            pre_grants: NodeSet::EMPTY,
+            turn: Turn::default(),
+            retired: false,
+            fault: None,
+            counters: Counters::default(),
+            log,
+            config,
+        };
+        let last = raft.log.last().term;
+        if last > raft.ballot.term {
+            raft.ballot = Ballot { term: last, vote: None };
+        }
+        raft
+    }
+
+    // Inputs.
+
+    /// Time passes. At most one thing happens, however long it was.
+    pub(crate) fn advance(&mut self, ticks: u32) {
+        if self.fault.is_some() {
+            return;
+        }
+        self.clock.advance(ticks);
+        let outcome = match &mut self.role {
+            Role::Leader(_) => self.advance_leader(ticks),
+            Role::Follower(_) => self.advance_follower(),
+            Role::PreCandidate(_) | Role::Candidate(_) => self.advance_candidate(ticks),
+        };
+        self.close(outcome.map_err(Stop::Fault));
+    }
+
+    /// A frame came in, from wherever.
+    pub(crate) fn receive(&mut self, frame: Frame<'_>) {
+        self.counters.received = self.counters.received.saturating_add(1);
+        let outcome = match self.fault {
+            Some(_) => Err(Stop::Drop(DropReason::Stopped)),
+            None => self.take(frame),
+        };
+        self.close(outcome);
+    }
+
+    /// A client's command, encoded straight into the log.
+    pub(crate) fn propose(
+        &mut self,
+        encode: impl Fn(&mut [u8]) -> Option<usize>,
+    ) -> Result<Position, ProposeError> {
+        if let Some(fault) = self.fault {
+            return Err(ProposeError::Stopped(fault));
+        }
+        if !matches!(self.role, Role::Leader(_)) {
+            return Err(ProposeError::NotLeader(self.leader()));
+        }
+        let limit = (self.config.frame_bytes as usize).saturating_sub(Self::APPEND_BYTES);
+        let appended = self.log.propose(self.ballot.term, Kind::COMMAND, limit, encode);
+        self.close(Ok(()));
+        appended.map_err(|error| match error {
+            AppendError::Full => ProposeError::Full,
+            AppendError::TooLarge => ProposeError::TooLarge,
+        })
+    }
+
+    /// Stands for election now, unless a leader is heard; peers refuse as they always would.
+    pub(crate) fn campaign(&mut self) {
+        if self.fault.is_none() && !self.hears_leader() && self.may_campaign() {
+            let outcome = self.ask();
+            self.close(outcome.map_err(Stop::Fault));
+        }
+    }
+
+    /// Changes how much longer than its peers this node waits before it stands.
+    pub(crate) fn set_extra_wait(&mut self, ticks: u32) {
+        self.config.extra_wait_ticks = ticks.min(Config::TICKS_MAX);
+        let timeout = Self::draw_timeout(&self.config, &mut self.random);
+        if matches!(self.role, Role::Follower(_)) {
+            self.clock.rewait(timeout);
+        }
+    }
+
+    /// The machine can't follow any more: another node must lead.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
+        if !matches!(self.role, Role::Follower(_)) {
+            self.follow_nobody();
+        }
+    }
+
+    /// Stops for good.
+    pub(crate) fn fail(&mut self, fault: Fault) {
+        if self.fault.is_none() {
+            note!("stopped for good: {:?}", fault);
+            self.fault = Some(fault);
+            self.follow_nobody();
+        }
+    }
+
+    // The barrier.
+
+    /// The ballot that storage must be given, if any.
+    pub(crate) fn unwritten_ballot(&self) -> Option<Ballot> {
+        (self.watermark.written_ballot() != self.ballot).then_some(self.ballot)
+    }
+
+    /// Storage was given the ballot.
+    pub(crate) fn wrote_ballot(&mut self) {
+        self.watermark.wrote_ballot(self.ballot);
+    }
+
+    /// The next entries that storage must be given, and the position before them.
+    pub(crate) fn unwritten_entries(&mut self) -> Option<(Position, Entries<'_>)> {
+        let index = self.watermark.written();
+        if index >= self.log.last().index {
+            return None;
+        }
+        let found = self.log.term(index).zip(self.log.run(index.next(), u32::MAX, usize::MAX));
+        match found {
+            Some((term, entries)) if !entries.is_empty() => {
+                Some((Position { term, index }, entries))
+            }
+            _ => None,
+        }
+    }
+
+    /// Storage was given that many entries more.
+    pub(crate) fn wrote_entries(&mut self, count: u32) {
+        let index = Index(self.watermark.written().0 + u64::from(count));
+        self.watermark.wrote_entries(index);
+    }
+
+    /// A flush of what storage was given begins, if none is on its way.
+    pub(crate) fn begin_flush(&mut self) -> Option<FlushToken> {
+        self.watermark.begin()
+    }
+
+    /// That flush has ended. Says whether it was on its way.
+    pub(crate) fn flushed(&mut self, token: FlushToken) -> bool {
+        let known = self.fault.is_none() && self.watermark.finish(token);
+        if known {
+            self.became_durable();
+        }
+        known
+    }
+
+    /// Everything that storage was given is durable.
+    pub(crate) fn flushed_all(&mut self) {
+        if self.fault.is_none() {
+            self.watermark.finish_all();
+            self.became_durable();
+        }
+    }
+
+    // Looks.
+
+    /// Whether anything is not durable yet.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.watermark.in_flight()
+            || self.watermark.written() < self.log.last().index
+            || self.unwritten_ballot().is_some()
+    }
+
+    /// Whether storage must be given something, and may be: no flush is on its way.
+    pub(crate) fn wants_flush(&self) -> bool {
+        self.fault.is_none() && !self.watermark.in_flight() && self.has_unflushed()
+    }
+
+    /// The last entry that the machine may see: committed, and in this node's own durable log.
+    pub(crate) fn applicable(&self) -> Index {
+        self.committed.min(self.watermark.index().get())
+    }
+
+    /// Ticks until time alone makes this node do something; `None` if it never does.
+    pub(crate) fn deadline(&self) -> Option<u32> {
+        if self.fault.is_some() {
+            return None;
+        }
+        match &self.role {
+            Role::Follower(_) => self.may_campaign().then_some(self.clock.left()),
+            Role::PreCandidate(asking) | Role::Candidate(asking) => {
+                let again = asking.left(self.config.heartbeat_ticks).unwrap_or(u32::MAX);
+                Some(self.clock.left().min(again))
+            }
+            Role::Leader(leading) => leading.left(&self.config),
+        }
+    }
+
+    pub(crate) const fn log(&self) -> &Log<B> {
+        &self.log
+    }
+
+    pub(crate) const fn term(&self) -> Term {
+        self.ballot.term
+    }
+
+    pub(crate) const fn id(&self) -> NodeId {
+        self.config.id
+    }
+
+    pub(crate) const fn committed(&self) -> Index {
+        self.committed
+    }
+
+    pub(crate) const fn durable(&self) -> Index {
+        self.watermark.index().get()
+    }
+
+    pub(crate) const fn admitted(&self) -> bool {
+        self.admitted
+    }
+
+    pub(crate) const fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Who leads in this term, if it is known.
+    pub(crate) const fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.config.id),
+            Role::Follower(following) => following.leader,
+            Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    pub(crate) const fn role_name(&self) -> RoleName {
+        match &self.role {
+            Role::Follower(_) => RoleName::Follower,
+            Role::PreCandidate(_) => RoleName::PreCandidate,
+            Role::Candidate(_) => RoleName::Candidate,
+            Role::Leader(_) => RoleName::Leader,
+        }
+    }
+
+    /// The followers, if this node leads.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerStatus> {
+        let progress = match &self.role {
+            Role::Leader(leading) => leading.followers.as_slice(),
+            _ => &[],
+        };
+        progress.iter().map(|peer| PeerStatus {
+            id: peer.id,
+            flow: peer.flow,
+            matched: peer.matched.get(),
+            next: peer.next,
+        })
+    }
+
+    // Between inputs and their parts.
+
+    /// What an append needs beside the body of its one entry, up to the index 2^42.
+    const APPEND_BYTES: usize = 28;
+
+    fn take(&mut self, frame: Frame<'_>) -> Result<(), Stop> {
+        let from = frame.from;
+        if !from.is_valid() || from == self.config.id {
+            return Err(DropReason::Sender.into());
+        }
+        let Datagram { term, message } = wire::decode(frame.bytes).map_err(DropReason::from)?;
+        if matches!(message, Message::VoteRequest { .. }) && self.hears_leader() {
+            return Err(DropReason::LeaderHeard.into());
+        }
+        if term > self.ballot.term {
+            self.term_guard.check(self.ballot.term, term, from, message.number())?;
+            self.adopt(term);
+        }
+        if term < self.ballot.term {
+            if message.wants_answer() {
+                self.answers.insert(from);
+            }
+            return Err(DropReason::Stale.into());
+        }
+        match message {
+            Message::VoteRequest { standing, last, .. } => {
+                self.vote_asked(from, standing, last.get());
+                Ok(())
+            }
+            Message::VoteAnswer(answer) => self.vote_answered(from, answer),
+            Message::Heartbeat { round, committed } => self.heard(from, round, committed),
+            Message::Append { round, previous, committed, entries } => {
+                self.appended(from, round, previous, committed, entries)
+            }
+            Message::Acknowledge { round, index, settled, standing } => {
+                self.acknowledged(from, round, index, settled, standing)
+            }
+            Message::Reject { round, previous, hint, standing } => {
+                self.rejected(from, round, previous, hint, standing)
+            }
+        }
+    }
+
+    /// What every input ends with.
+    fn close(&mut self, outcome: Result<(), Stop>) {
+        match outcome {
+            Ok(()) => {}
+            Err(Stop::Drop(reason)) => self.counters.drop_one(reason),
+            Err(Stop::Fault(fault)) => self.fail(fault),
+        }
+        #[cfg(debug_assertions)]
+        if self.fault.is_none() && !self.invariants() {
+            self.fail(Fault::Invariant);
+        }
+    }
+
+    fn became_durable(&mut self) {
+        let outcome = self.count_votes().and_then(|()| self.count_commits());
+        self.close(outcome.map_err(Stop::Fault));
+    }
+
+    /// Enters a later term, owing nothing to anyone.
+    fn adopt(&mut self, term: Term) {
+        self.enter(Ballot { term, vote: None });
+        self.follow_nobody();
+    }
+
+    /// A new ballot in a later term: what was owed in the earlier one is owed no more.
+    fn enter(&mut self, ballot: Ballot) {
+        self.ballot = ballot;
+        self.answers = NodeSet::EMPTY;
+        self.pre_grants = NodeSet::EMPTY;
+    }
+
+    /// Becomes a follower without a leader. The vote stays what it is.
+    fn follow_nobody(&mut self) {
+        match &self.role {
+            Role::Follower(_) => {}
+            Role::PreCandidate(_) | Role::Candidate(_) => self.wait(),
+            Role::Leader(_) => {
+                note!("node {} leads no more", self.config.id.0);
+                self.clock.forget_leader();
+                self.wait();
+            }
+        }
+        self.role = Role::Follower(Following::of(None));
+    }
+
+    /// Waits a newly drawn time before standing for election.
+    fn wait(&mut self) {
+        let timeout = Self::draw_timeout(&self.config, &mut self.random);
+        self.clock.wait(timeout);
+    }
+
+    fn draw_timeout(config: &Config, random: &mut Random) -> u32 {
+        let base = config.base_timeout_ticks;
+        base + random.below(base) + config.extra_wait_ticks
+    }
+
+    /// Whether there is, or just was, a leader that a vote would disturb.
+    fn hears_leader(&self) -> bool {
+        let leads = matches!(self.role, Role::Leader(_));
+        leads || self.clock.quiet() < self.config.base_timeout_ticks
+    }
+
+    fn counted(&self) -> Counted {
+        if self.admitted { Counted::Yes } else { Counted::No }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a node is, and the state that it has only while it is that.
+//!
+//! A role owns its state, so that becoming something else forgets what must be forgotten.
+
+use crate::config::Config;
+use crate::node_set::NodeSet;
+use crate::progress::{PEERS_MAX, Progress};
+use crate::types::{Index, NodeId, Position, Round};
+
+/// A node's role with the state of it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant)] // There is one, and it lives where the largest fits.
+pub(crate) enum Role {
+    Follower(Following),
+    PreCandidate(Asking),
+    Candidate(Asking),
+    Leader(Leading),
+}
+
+/// A follower in one term, of one leader or of none yet.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Following {
+    pub(super) leader: Option<NodeId>,
+    /// The last entry that is known to match this leader's log: zero until an append matched.
+    pub(super) verified: Index,
+    /// The highest round heard from this leader.
+    pub(super) seen: Round,
+    /// The previous position of an append that did not match, until one does.
+    pub(super) refused: Option<Position>,
+    /// Whether an acknowledgement is owed.
+    pub(super) owes: bool,
+    /// What the last acknowledgement said.
+    pub(super) echoed: Round,
+    pub(super) reported: Index,
+}
+
+impl Following {
+    pub(super) fn of(leader: Option<NodeId>) -> Self {
+        Self {
+            leader,
+            verified: Index::ZERO,
+            seen: Round(0),
+            refused: None,
+            owes: false,
+            echoed: Round(0),
+            reported: Index::ZERO,
+        }
+    }
+}
+
+/// A node that asks for votes, real ones or not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Asking {
+    /// Who said yes, this node not among them.
+    pub(super) granted: NodeSet,
+    /// Who has not answered.
+    pub(super) silent: NodeSet,
+    /// Who is owed a request: some of the silent.
+    pub(super) owed: NodeSet,
+    /// How often they were asked.
+    pub(super) attempt: Round,
+    /// Ticks since they were asked.
+    waited: u32,
+}
+
+impl Asking {
+    pub(super) fn new(voters: NodeSet) -> Self {
+        let (granted, attempt) = (NodeSet::EMPTY, Round(1));
+        Self { granted, silent: voters, owed: voters, attempt, waited: 0 }
+    }
+
+    /// Asks the silent once more when their time is up.
+    pub(super) fn advance(&mut self, ticks: u32, patience_ticks: u32) {
+        self.waited = self.waited.saturating_add(ticks);
+        if self.waited >= patience_ticks && !self.silent.is_empty() {
+            self.waited = 0;
+            self.attempt = Round(self.attempt.0 + 1);
+            self.owed = self.silent;
+        }
+    }
+
+    pub(super) fn answered(&mut self, from: NodeId, granted: bool) {
+        self.silent.remove(from);
+        self.owed.remove(from);
+        if granted {
+            self.granted.insert(from);
+        }
+    }
+
+    /// Ticks until the silent are asked again, if there are any.
+    pub(super) fn left(&self, patience_ticks: u32) -> Option<u32> {
+        (!self.silent.is_empty()).then(|| patience_ticks.saturating_sub(self.waited))
+    }
+}
+
+/// A leader in its term.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Leading {
+    pub(super) followers: heapless::Vec<Progress, PEERS_MAX>,
+    /// Its own first entry: nothing before it is committed by counting.
+    pub(super) first: Index,
+    /// The round under way.
+    pub(super) round: Round,
+    /// The follower that was served last.
+    pub(super) served: usize,
+    /// Ticks since the round began.
+    round_ticks: u32,
+    /// Ticks since a quorum was last asked for.
+    quorum_ticks: u32,
+    /// The round that began with that question: who echoed it or a later one is there.
+    quorum_round: Round,
+    /// How many rounds have really left since then, and the last of them.
+    rounds_left: u32,
+    last_left: Round,
+}
+
+/// What a leader's clock calls for.
+pub(super) enum Call {
+    /// Nothing yet.
+    Wait,
+    /// Everyone is owed a sign of life.
+    Round,
+    /// A quorum must have answered since this round.
+    Quorum(Round),
+}
+
+impl Leading {
+    pub(super) fn new(followers: heapless::Vec<Progress, PEERS_MAX>, first: Index) -> Self {
+        let round = Round(1);
+        Self {
+            followers,
+            first,
+            round,
+            served: 0,
+            round_ticks: 0,
+            quorum_ticks: 0,
+            quorum_round: round,
+            rounds_left: 0,
+            last_left: Round(0),
+        }
+    }
+
+    pub(super) fn advance(&mut self, ticks: u32, config: &Config) -> Call {
+        if self.followers.is_empty() {
+            return Call::Wait;
+        }
+        self.round_ticks = self.round_ticks.saturating_add(ticks);
+        self.quorum_ticks = self.quorum_ticks.saturating_add(ticks);
+        if self.quorum_ticks >= self.quorum_wait(config) {
+            return Call::Quorum(self.quorum_round);
+        }
+        if self.round_ticks >= config.heartbeat_ticks { Call::Round } else { Call::Wait }
+    }
+
+    /// Everyone is owed a heartbeat, and is asked again for what is still open.
+    pub(super) fn begin_round(&mut self) {
+        self.round = Round(self.round.0 + 1);
+        self.round_ticks = 0;
+        self.followers.iter_mut().for_each(Progress::begin_round);
+    }
+
+    /// A quorum was there; the next question begins with a round of its own.
+    pub(super) fn begin_quorum(&mut self) {
+        self.begin_round();
+        self.quorum_ticks = 0;
+        self.quorum_round = self.round;
+        self.rounds_left = 0;
+    }
+
+    /// A datagram of the round under way was written.
+    pub(super) fn left_now(&mut self) {
+        if self.last_left < self.round {
+            self.last_left = self.round;
+            self.rounds_left = self.rounds_left.saturating_add(1);
+        }
+    }
+
+    /// Ticks until time calls for something; `None` for a leader of nobody.
+    pub(super) fn left(&self, config: &Config) -> Option<u32> {
+        let round = config.heartbeat_ticks.saturating_sub(self.round_ticks);
+        let quorum = self.quorum_wait(config).saturating_sub(self.quorum_ticks);
+        (!self.followers.is_empty()).then(|| round.min(quorum))
+    }
+
+    pub(super) fn follower(&mut self, id: NodeId) -> Option<&mut Progress> {
+        self.followers.iter_mut().find(|follower| follower.id == id)
+    }
+
+    /// A quorum is asked for after one base timeout if two rounds have left by then, so that there
+    /// was something to answer, and in any case after two.
+    fn quorum_wait(&self, config: &Config) -> u32 {
+        let base = config.base_timeout_ticks;
+        if self.rounds_left >= 2 { base } else { base.saturating_mul(2) }
+    }
+}

@@ -1,0 +1,244 @@
+//! How a node looks from outside: its status, what has happened, what it counted, why it stopped.
+//!
+//! Events are not queued: what was last reported is compared with what is, so that a caller who
+//! looks rarely misses steps in between and never the outcome, and nothing can overflow.
+
+use crate::progress::{Flow, PEERS_MAX};
+use crate::types::{Index, NodeId, Term};
+use crate::wire::DecodeError;
+
+/// What a node is to its cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RoleName {
+    /// It follows a leader, or waits for one.
+    Follower,
+    /// It asks whether it would be elected, without disturbing anyone.
+    PreCandidate,
+    /// It stands for election.
+    Candidate,
+    /// It leads.
+    Leader,
+}
+
+/// Why a node stopped for good. It then neither sends nor promises; making it anew, from what its
+/// storage holds, is the only way on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Fault {
+    /// Storage failed: what it holds is not known any more.
+    Storage,
+    /// A leader's log contradicts an entry that is committed here.
+    CommittedConflict,
+    /// The log's own bookkeeping does not hold together.
+    Log,
+    /// An elected leader found no room for its first entry.
+    NoRoomForNoop,
+    /// What must always hold between the parts of the state does not.
+    Invariant,
+}
+
+/// Why a node applies nothing more. It still stores, acknowledges and votes, and never leads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ApplyFault {
+    /// The entry at this index is of a kind that this version does not know.
+    UnknownKind(Index),
+    /// The command at this index is none that the machine knows.
+    UndecodableCommand(Index),
+}
+
+/// Why a datagram was dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DropReason {
+    /// Of a wire version that this node does not speak.
+    Version,
+    /// Of a kind that this node does not know.
+    Kind,
+    /// Not what any node sends.
+    Malformed,
+    /// From this node itself, or from an id that no node has.
+    Sender,
+    /// From a term beyond the last.
+    TermLimit,
+    /// From a term so far ahead that another datagram must agree first.
+    TermJump,
+    /// From a term that is over.
+    Stale,
+    /// A vote request, while there is a leader to be heard.
+    LeaderHeard,
+    /// From a second leader of one term.
+    SecondLeader,
+    /// Of a kind that this node's role has no use for.
+    Unexpected,
+    /// Claims more than its sender can know.
+    Impossible,
+    /// Came after the node had stopped.
+    Stopped,
+}
+
+impl DropReason {
+    /// Every reason, in the order of their counters.
+    pub const ALL: [Self; 12] = [
+        Self::Version,
+        Self::Kind,
+        Self::Malformed,
+        Self::Sender,
+        Self::TermLimit,
+        Self::TermJump,
+        Self::Stale,
+        Self::LeaderHeard,
+        Self::SecondLeader,
+        Self::Unexpected,
+        Self::Impossible,
+        Self::Stopped,
+    ];
+}
+
+impl From<DecodeError> for DropReason {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Version => Self::Version,
+            DecodeError::Kind => Self::Kind,
+            DecodeError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// What a node has sent, received and dropped since it was made. Counters stand still at the top.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Counters {
+    /// Datagrams written for peers.
+    pub sent: u32,
+    /// Datagrams handed in.
+    pub received: u32,
+    /// Entries that did not fit into the transmit buffer at all.
+    pub unsendable: u32,
+    dropped: [u32; DropReason::ALL.len()],
+}
+
+impl Counters {
+    /// How many datagrams were dropped for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u32 {
+        self.dropped.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn drop_one(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// How far one follower has come, as its leader sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PeerStatus {
+    /// Which one.
+    pub id: NodeId,
+    /// How entries go to it.
+    pub flow: Flow,
+    /// The last entry that it holds for certain.
+    pub matched: Index,
+    /// The next entry that it will be sent.
+    pub next: Index,
+}
+
+/// A node at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Status {
+    /// Which node.
+    pub id: NodeId,
+    /// What it is.
+    pub role: RoleName,
+    /// In which term.
+    pub term: Term,
+    /// Who leads in that term, if it is known.
+    pub leader: Option<NodeId>,
+    /// The last entry of its log.
+    pub last: Index,
+    /// The last entry that survives a power cut.
+    pub durable: Index,
+    /// The last entry known to be committed.
+    pub committed: Index,
+    /// The last entry that the machine has seen.
+    pub applied: Index,
+    /// Whether its votes and acknowledgements count.
+    pub admitted: bool,
+    /// The followers, if it leads.
+    pub peers: heapless::Vec<PeerStatus, PEERS_MAX>,
+    /// What it counted.
+    pub counters: Counters,
+    /// Why it stopped, if it did.
+    pub fault: Option<Fault>,
+    /// Why it applies nothing more, if so.
+    pub apply_fault: Option<ApplyFault>,
+}
+
+/// Something that an application may want to act on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Event {
+    /// This node has another role, or the same one in another term.
+    Role {
+        /// What it is now.
+        role: RoleName,
+        /// In which term.
+        term: Term,
+    },
+    /// Another node leads, or none that is known.
+    Leader(Option<NodeId>),
+    /// This node stopped for good.
+    Stopped(Fault),
+    /// This node applies nothing more.
+    ApplyStopped(ApplyFault),
+}
+
+/// What was last reported, to be compared with what is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Reported {
+    role: RoleName,
+    term: Term,
+    leader: Option<NodeId>,
+    fault: Option<Fault>,
+    apply_fault: Option<ApplyFault>,
+}
+
+impl Reported {
+    /// A node that nobody has looked at since it was made in this term.
+    pub(crate) const fn new(term: Term) -> Self {
+        let role = RoleName::Follower;
+        Self { role, term, leader: None, fault: None, apply_fault: None }
+    }
+
+    /// The next difference, which then is reported.
+    pub(crate) fn next(
+        &mut self,
+        role: RoleName,
+        term: Term,
+        leader: Option<NodeId>,
+        fault: Option<Fault>,
+        apply_fault: Option<ApplyFault>,
+    ) -> Option<Event> {
+        if (self.role, self.term) != (role, term) {
+            (self.role, self.term) = (role, term);
+            return Some(Event::Role { role, term });
+        }
+        if self.leader != leader {
+            self.leader = leader;
+            return Some(Event::Leader(leader));
+        }
+        if self.apply_fault != apply_fault {
+            self.apply_fault = apply_fault;
+            return apply_fault.map(Event::ApplyStopped);
+        }
+        if self.fault != fault {
+            self.fault = fault;
+            return fault.map(Event::Stopped);
+        }
+        None
+    }
+}

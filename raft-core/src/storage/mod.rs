@@ -1,0 +1,131 @@
+//! What a node keeps across power cuts, and what it expects of whoever keeps it.
+//!
+//! Storage is a list of records that only grows. The newest identity and the newest ballot count,
+//! and a run of entries replaces everything that was stored at its first place and above.
+
+mod memory;
+
+pub use self::memory::{MemoryStorage, MemoryStorageError};
+use crate::node_set::NodeSet;
+use crate::quorum::Membership;
+use crate::types::{Ballot, ClusterId, NodeId, Nonce, Position};
+use serde::{Deserialize, Serialize};
+
+/// Keeps records across power cuts.
+///
+/// **When power fails**, at any instant, every record written before the last successful
+/// [`flush`](Storage::flush) is there at the next [`recover`](Storage::recover), and of the later
+/// ones a prefix of any length, zero and all included. A record that was half written is not
+/// there. Nothing is ever there that was not written, and recovering changes nothing of this.
+///
+/// **After an error** of any method nothing more is promised: the node stops for good, and only
+/// making it anew, from what `recover` finds, may continue.
+pub trait Storage {
+    /// What went wrong, in words that a person can act on.
+    type Error: core::fmt::Debug;
+
+    /// Hands every record to `each`, in the order in which they were written. Records that later
+    /// ones replaced may be left out; blank storage has none.
+    fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Self::Error>;
+
+    /// Takes a record, in memory or on its way: it may be lost until it is flushed.
+    fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error>;
+
+    /// Returns when every record written so far survives a power cut.
+    fn flush(&mut self) -> Result<(), Self::Error>;
+
+    /// Starts what `flush` does and returns at once. Whoever learns that it has finished calls
+    /// [`Node::flushed`](crate::Node::flushed). Storage that can't finish later does nothing here,
+    /// and is flushed by [`Node::flush`](crate::Node::flush).
+    fn begin_flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// One thing to keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Record<'a> {
+    /// Whose storage this is: the first record of all.
+    Identity(Identity),
+    /// The newest term and vote.
+    Ballot(Ballot),
+    /// Everything up to this position is in the machine, and in no later record.
+    Base(Position),
+    /// A run of entries, encoded as in the log.
+    Entries {
+        /// The position of the entry before the first.
+        after: Position,
+        /// The encoded entries.
+        bytes: &'a [u8],
+    },
+}
+
+/// Whose storage this is; written once, when it is formatted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Identity {
+    /// The cluster it belongs to.
+    pub cluster: ClusterId,
+    /// The node it belongs to.
+    pub id: NodeId,
+    /// Which formatting this is.
+    pub nonce: Nonce,
+    /// The members at the cluster's beginning; nobody, for a node that is added later.
+    pub membership: Membership,
+}
+
+impl Identity {
+    /// One of the voters that found a cluster. Every founder is formatted with the same cluster
+    /// and the same voters, **once**: a founder whose storage was wiped comes back as
+    /// [`Identity::newcomer`], because it has forgotten what it promised.
+    pub fn founder(cluster: ClusterId, id: NodeId, voters: &[NodeId]) -> Self {
+        let membership = Membership::of_voters(NodeSet::of(voters));
+        Self { cluster, id, nonce: Nonce::FOUNDER, membership }
+    }
+
+    /// A node that knows nothing yet. It stores what a leader sends, and neither votes nor counts
+    /// until a membership names its nonce, which is drawn at random and is not zero.
+    pub fn newcomer(cluster: ClusterId, id: NodeId, nonce: Nonce) -> Self {
+        Self { cluster, id, nonce, membership: Membership::default() }
+    }
+
+    /// Whether the node's promises count: the membership names this very formatting.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.nonce == Nonce::FOUNDER && self.membership.members().contains(self.id)
+    }
+}
+
+/// Why storage was not formatted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FormatError<E> {
+    /// The storage said so.
+    Storage(E),
+    /// There is something on it already; whoever is sure erases it first.
+    NotBlank,
+    /// A founder that is not among the voters, an id out of bounds, or more members than
+    /// [`PEERS_MAX`](crate::PEERS_MAX) and oneself.
+    BadMembership,
+}
+
+/// Gives blank storage its identity: the one call that founds a cluster, or prepares to join one.
+///
+/// Making a node never does this by itself, whatever it finds.
+pub fn format<S: Storage>(
+    storage: &mut S,
+    identity: Identity,
+) -> Result<(), FormatError<S::Error>> {
+    let members = identity.membership.members();
+    let founder = identity.nonce == Nonce::FOUNDER;
+    let too_many = members.len() as usize > crate::progress::PEERS_MAX + 1;
+    if !identity.id.is_valid() || too_many || founder != members.contains(identity.id) {
+        return Err(FormatError::BadMembership);
+    }
+    let mut blank = true;
+    storage.recover(&mut |_| blank = false).map_err(FormatError::Storage)?;
+    if !blank {
+        return Err(FormatError::NotBlank);
+    }
+    storage.write(Record::Identity(identity)).map_err(FormatError::Storage)?;
+    storage.flush().map_err(FormatError::Storage)
+}

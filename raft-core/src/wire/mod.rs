@@ -1,0 +1,171 @@
+//! What nodes say to each other, byte by byte as `WIRE.md` has it.
+//!
+//! A datagram is a tag, flags, the sender's term and the fields of its kind, each as postcard has
+//! them; entries follow an append until the bytes end. Reading checks everything once: whatever is
+//! in a [`Datagram`] keeps to the bounds of its types. Fields that are promises are [`Durable`], so
+//! that only a node that has flushed can write them.
+
+mod codec;
+mod envelope;
+
+pub use self::codec::{decode, encode};
+pub use self::envelope::{ENVELOPE_BYTES, Envelope};
+use crate::durable::Durable;
+use crate::log::Entries;
+use crate::types::{Index, NodeId, Position, Round, Term};
+
+/// The version that this crate speaks. Zero may still change.
+pub const VERSION: u8 = 0;
+
+/// One message and the term of its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Datagram<'a> {
+    /// The sender's term when it was sent.
+    pub term: Term,
+    /// What it says.
+    pub message: Message<'a>,
+}
+
+/// What one node can say to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Message<'a> {
+    /// "May I lead?"
+    VoteRequest {
+        /// Whether this stands for real.
+        standing: Standing,
+        /// Counts the requests of one candidate, so that two of them are never the same bytes.
+        attempt: Round,
+        /// How far the sender's log goes, of what it could not lose.
+        last: Durable<Position>,
+    },
+    /// The answer to a vote request; a refusal also tells a sender from the past of the term.
+    VoteAnswer(Answer),
+    /// "I lead, and this is committed."
+    Heartbeat {
+        /// To be echoed.
+        round: Round,
+        /// The leader's commit.
+        committed: Index,
+    },
+    /// "After this entry come these."
+    Append {
+        /// To be echoed.
+        round: Round,
+        /// The position of the entry before the first.
+        previous: Position,
+        /// The leader's commit.
+        committed: Index,
+        /// The entries; encoding leaves them to the caller, who knows how many fit.
+        entries: Entries<'a>,
+    },
+    /// "I hold everything that you have, up to here."
+    Acknowledge {
+        /// The highest round seen in this term.
+        round: Round,
+        /// The last entry that matches the leader's and is durable.
+        index: Durable<Index>,
+        /// Whether nothing that matches is still waiting to be durable.
+        settled: bool,
+        /// Whether the sender is a member whose promises count.
+        standing: Counted,
+    },
+    /// "The entry before your first one is not mine."
+    Reject {
+        /// The highest round seen in this term.
+        round: Round,
+        /// The index that the append named as its previous one.
+        previous: Index,
+        /// The sender's last entry below that which might match.
+        hint: Position,
+        /// Whether the sender is a member whose promises count.
+        standing: Counted,
+    },
+}
+
+impl Message<'_> {
+    /// Whether a sender from an earlier term waits for an answer, and so is told of the later one.
+    pub(crate) const fn wants_answer(&self) -> bool {
+        matches!(self, Self::VoteRequest { .. } | Self::Heartbeat { .. } | Self::Append { .. })
+    }
+
+    /// What tells two messages of one sender and one term apart.
+    pub(crate) const fn number(&self) -> Round {
+        match self {
+            Self::VoteRequest { attempt, .. } => *attempt,
+            Self::VoteAnswer(_) => Round(0),
+            Self::Heartbeat { round, .. }
+            | Self::Append { round, .. }
+            | Self::Acknowledge { round, .. }
+            | Self::Reject { round, .. } => *round,
+        }
+    }
+}
+
+/// Whether a vote is asked for, or only whether there would be one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Nobody's term changes: "would you vote for me in the next term?"
+    Pre,
+    /// In this term; the candidate's vote for itself is durable.
+    Real(Durable<Term>),
+}
+
+/// What a voter answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// No.
+    Refused,
+    /// The sender would vote for the one it answers in the term after this.
+    PreGranted,
+    /// The sender has durably voted for the one it answers in this term.
+    Granted(Durable<Term>),
+}
+
+/// Whether a member's word counts toward a quorum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// It does.
+    Yes,
+    /// Its storage was never admitted: it is replicated to, and nothing else.
+    No,
+}
+
+/// Why bytes are not a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DecodeError {
+    /// Of a version that this crate does not speak.
+    Version,
+    /// Of a kind, or with a flag, that this version does not know.
+    Kind,
+    /// Cut short, too long, or with a value out of bounds.
+    Malformed,
+}
+
+/// Bytes from a node: what a link hands to the core. The link vouches for sender and content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame<'a> {
+    /// Who sent it.
+    pub from: NodeId,
+    /// What was sent.
+    pub bytes: &'a [u8],
+}
+
+/// Bytes for a node: what the core hands to a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    /// Whom it is for.
+    pub to: Recipient,
+    /// What to send.
+    pub bytes: &'a [u8],
+}
+
+/// Whom a packet is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Recipient {
+    /// One node.
+    Peer(NodeId),
+    /// Everyone who hears it, on a shared medium.
+    Everyone,
+}
