@@ -28,7 +28,7 @@ pub enum Flow {
 pub(crate) struct Progress {
     pub(crate) id: NodeId,
     pub(crate) flow: Flow,
-    /// The highest entry that it holds durably, by its own counted word. Never falls.
+    /// The highest entry that it holds durably, by its own counted word.
     pub(crate) matched: Durable<Index>,
     /// The next entry to send, above `matched`.
     pub(crate) next: Index,
@@ -40,7 +40,8 @@ pub(crate) struct Progress {
     pub(crate) paused: bool,
     /// Whether it is owed a sign of life in this round.
     pub(crate) owed_heartbeat: bool,
-    /// Whether its word counts, as it said itself.
+    /// Whether its word counts. Once it said that it does not, nothing that it may have said before
+    /// its storage was wiped counts any more, however late it comes.
     pub(crate) counted: bool,
 }
 
@@ -83,9 +84,11 @@ impl Progress {
 
     /// It said that it heard `round`, and whether its word counts.
     pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
-        self.counted = standing == Counted::Yes;
+        self.counted &= standing == Counted::Yes;
         if self.counted {
             self.echoed = self.echoed.max(round);
+        } else {
+            self.matched = Durable::NOTHING;
         }
     }
 

@@ -116,6 +116,16 @@ impl<'a> Entries<'a> {
         Some((entry, encoded, Self { previous: entry.term, bytes, count, last: self.last }))
     }
 
+    /// The entries, one by one.
+    pub fn iter(self) -> impl Iterator<Item = Entry<'a>> {
+        let mut rest = self;
+        core::iter::from_fn(move || {
+            let (entry, _, after) = rest.split_first()?;
+            rest = after;
+            Some(entry)
+        })
+    }
+
     /// How many entries there are.
     pub const fn len(self) -> u32 {
         self.count

@@ -172,7 +172,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 following.reported = index.get();
                 following.owes = !settled;
             }
-            _ => following.refused = None,
+            _ => {
+                // The rejection echoed the round; what matched before and was not reported is owed.
+                following.refused = None;
+                following.owes = following.reported < following.verified;
+            }
         }
     }
 

@@ -1,0 +1,183 @@
+//! Holds what was measured against `tests/budgets.toml`.
+//!
+//! A number that can't be measured is as bad as one past its limit: a budget that nobody looks at
+//! keeps nothing small.
+
+use crate::report::{self, Measurement};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Which budgets are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    Everything,
+    /// Those that this program measures by itself.
+    Core,
+}
+
+/// One budget, as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the file must say of each number what exactly it is about")]
+struct Budget {
+    /// Past this the check fails.
+    hard: f64,
+    /// What we would like to get to.
+    goal: f64,
+    unit: String,
+    measured_by: Meter,
+    what: String,
+    target: String,
+    optimisation: String,
+    toolchain: String,
+}
+
+/// What measures a number.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Meter {
+    #[serde(rename = "raft-bench")]
+    Core,
+    #[serde(rename = "tests/boards/measure")]
+    Boards,
+}
+
+/// What there is to say of a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    GoalMet,
+    WithinLimit,
+    OverLimit,
+    NotMeasured,
+}
+
+impl Verdict {
+    fn of(budget: &Budget, measured: Option<f64>) -> Self {
+        match measured {
+            None => Self::NotMeasured,
+            Some(value) if value <= budget.goal => Self::GoalMet,
+            Some(value) if value <= budget.hard => Self::WithinLimit,
+            // A number that is none is not within anything.
+            Some(_) => Self::OverLimit,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::GoalMet => "goal met",
+            Self::WithinLimit => "within the limit",
+            Self::OverLimit => "OVER THE LIMIT",
+            Self::NotMeasured => "NOT MEASURED",
+        }
+    }
+}
+
+/// Measures, prints the table, and fails if anything is past its hard limit or was not measured.
+pub fn check(scope: Scope) -> Result<(), String> {
+    let mut budgets = read_budgets()?;
+    budgets.retain(|_, it| scope == Scope::Everything || it.measured_by == Meter::Core);
+    let mut problems = Vec::new();
+    let mut measured = BTreeMap::new();
+    let mut meters: Vec<fn() -> Result<Vec<Measurement>, String>> = vec![report::measure];
+    if scope == Scope::Everything {
+        meters.push(measure_boards);
+    }
+    for measure in meters {
+        match measure() {
+            Ok(numbers) => measured.extend(numbers.into_iter().map(|it| (it.name, it.value))),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    print_row(["number", "measured", "goal", "hard", "unit", "verdict"]);
+    let (mut over, mut missing) = (0, 0);
+    for (name, budget) in &budgets {
+        let value = measured.get(name).copied();
+        let verdict = Verdict::of(budget, value);
+        over += u32::from(verdict == Verdict::OverLimit);
+        missing += u32::from(verdict == Verdict::NotMeasured);
+        let value = value.map_or("-".to_string(), |value| format!("{value:.1}"));
+        let (goal, hard) = (budget.goal.to_string(), budget.hard.to_string());
+        print_row([name, &value, &goal, &hard, &budget.unit, verdict.words()]);
+    }
+    if over > 0 {
+        problems.push(format!("{over} past a hard limit of tests/budgets.toml"));
+    }
+    if missing > 0 {
+        problems.push(format!("{missing} of the numbers in tests/budgets.toml not measured"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\nerror: ")) }
+}
+
+fn print_row([name, measured, goal, hard, unit, verdict]: [&str; 6]) {
+    println!("{name:<28} {measured:>9} {goal:>7} {hard:>7}  {unit:<13} {verdict}");
+}
+
+fn read_budgets() -> Result<BTreeMap<String, Budget>, String> {
+    let path = tests_folder().join("budgets.toml");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Runs the program that builds the firmware and looks into it; reads its `name = value` lines.
+fn measure_boards() -> Result<Vec<Measurement>, String> {
+    let program = tests_folder().join("boards/measure");
+    let run = Command::new(&program).stderr(Stdio::inherit()).output();
+    let run = run.map_err(|error| format!("{} does not start: {error}", program.display()))?;
+    if !run.status.success() {
+        let program = program.display();
+        return Err(format!("{program} failed ({}); what it said is above", run.status));
+    }
+    let said = String::from_utf8_lossy(&run.stdout);
+    said.lines().filter(|line| !line.trim().is_empty()).map(read_measurement).collect()
+}
+
+fn read_measurement(line: &str) -> Result<Measurement, String> {
+    let number = line.split_once('=').and_then(|(name, value)| {
+        Some(Measurement { name: name.trim().to_string(), value: value.trim().parse().ok()? })
+    });
+    number.ok_or_else(|| format!("tests/boards/measure said `{line}`, not `name = value`"))
+}
+
+fn tests_folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_budget_can_be_read_and_aims_at_no_more_than_its_limit() {
+        let budgets = read_budgets().unwrap();
+        assert!(!budgets.is_empty());
+        for (name, budget) in &budgets {
+            assert!(budget.goal <= budget.hard, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_knows_both_limits_and_what_is_no_number() {
+        let mut budgets = read_budgets().unwrap();
+        let budget = Budget { goal: 10.0, hard: 20.0, ..budgets.pop_first().unwrap().1 };
+        let verdict = |measured| Verdict::of(&budget, measured);
+        assert_eq!(
+            [verdict(Some(10.0)), verdict(Some(10.1))].map(Verdict::words),
+            ["goal met", "within the limit"]
+        );
+        assert_eq!(verdict(Some(20.0)), Verdict::WithinLimit);
+        assert_eq!(verdict(Some(20.1)), Verdict::OverLimit);
+        assert_eq!(verdict(Some(f64::NAN)), Verdict::OverLimit);
+        assert_eq!(verdict(None), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn a_line_that_is_no_measurement_is_an_error() {
+        let number = read_measurement("core_text_bytes = 14336").ok().unwrap();
+        assert_eq!((number.name.as_str(), number.value), ("core_text_bytes", 14336.0));
+        assert!(read_measurement("core_text_bytes").is_err());
+        assert!(read_measurement("core_text_bytes = many").is_err());
+    }
+}

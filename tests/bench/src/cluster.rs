@@ -1,0 +1,181 @@
+//! Three nodes on one desk: everything they say is encoded, handed over and decoded.
+//!
+//! The link is free of charge: a datagram is received out of the very buffer that it was written
+//! to, so that what is measured is the nodes and nothing around them.
+
+use raft_core::{
+    Ballot, ClusterId, Config, Frame, Identity, Index, Machine, MemoryStorage, Node, NodeId,
+    Position, Recipient, Record, RoleName, Storage, Term, format,
+};
+
+/// The command that everything is measured with: 16 bytes, encoded as just those.
+pub type Command = [u8; 16];
+
+/// Counts commands, and folds them into a number that depends on each of them and their order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    pub applied: u64,
+    digest: u64,
+}
+
+impl Machine for Tally {
+    type Command<'a> = Command;
+    type Output = u64;
+
+    fn apply(&mut self, command: Command) -> u64 {
+        let whole = u128::from_le_bytes(command);
+        let halves = [whole as u64, (whole >> 64) as u64];
+        for half in halves {
+            // Odd, and with bits everywhere: the golden ratio.
+            self.digest = (self.digest ^ half).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
+        }
+        self.applied += 1;
+        self.applied
+    }
+}
+
+/// The term in which the cluster is led while it is measured.
+pub const TERM: Term = Term(300);
+/// Where its first command stands; the leader's own first entry is before it.
+pub const FIRST_COMMAND: Index = Index(1_000_000);
+
+const NODES: u8 = 3;
+const LEADER: usize = 0;
+const MTU: usize = 1400;
+/// Longer than the longest election timeout of node 0, and than a few heartbeats.
+const SETTLING_TICKS: u32 = 40;
+/// The log keeps every entry of a run: 26 bytes each.
+const LOG_BYTES: usize = 4 << 20;
+
+type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
+
+/// A cluster that has elected its first node.
+pub struct Cluster {
+    nodes: Vec<Member>,
+    buffer: [u8; MTU],
+    proposed: u64,
+    sent_bytes: u64,
+}
+
+impl Cluster {
+    /// Elects node 0, in [`TERM`]. The logs begin where indices take three bytes on the wire, as
+    /// they do for most of a cluster's life.
+    pub fn elected() -> Self {
+        let nodes = (0..NODES).map(|id| member(NodeId(id))).collect();
+        let mut cluster = Self { nodes, buffer: [0; MTU], proposed: 0, sent_bytes: 0 };
+        cluster.settle();
+        let status = cluster.nodes[LEADER].status();
+        assert_eq!((status.role, status.term), (RoleName::Leader, TERM));
+        assert_eq!(status.last.next(), FIRST_COMMAND);
+        cluster
+    }
+
+    /// One tick passes everywhere.
+    pub fn tick(&mut self) {
+        self.nodes.iter_mut().for_each(Member::tick);
+    }
+
+    /// Proposes commands, and works until the leader has applied all of them. What the followers
+    /// still have to learn they learn from the next append.
+    pub fn commit(&mut self, commands: u64) {
+        for _ in 0..commands {
+            self.propose();
+        }
+        self.leader_turn();
+        while self.nodes[LEADER].machine().applied < self.proposed {
+            self.follower_turns();
+            self.leader_turn();
+        }
+    }
+
+    /// Proposes the next command to the leader.
+    pub fn propose(&mut self) {
+        let mut command = [0x5A; 16];
+        command[..8].copy_from_slice(&self.proposed.to_le_bytes());
+        self.nodes[LEADER].propose(&command).expect("a leader with room in its log");
+        self.proposed += 1;
+    }
+
+    /// Lets time pass until nothing is left to do, and makes sure that all nodes have come to the
+    /// same.
+    pub fn settle(&mut self) {
+        for _ in 0..SETTLING_TICKS {
+            self.tick();
+            self.every_turn();
+        }
+        let leader = self.nodes[LEADER].status();
+        let expected = *self.nodes[LEADER].machine();
+        assert_eq!(expected.applied, self.proposed, "every command is applied once");
+        for node in &self.nodes {
+            assert_eq!(node.status().applied, leader.last, "every entry is applied");
+            assert_eq!(*node.machine(), expected, "all machines have come to the same");
+        }
+    }
+
+    /// Each node's loop runs once.
+    pub fn every_turn(&mut self) {
+        self.leader_turn();
+        self.follower_turns();
+        self.leader_turn();
+    }
+
+    /// Sends one datagram of this node and has it received; gives it.
+    pub fn send(&mut self, from: NodeId) -> Option<&[u8]> {
+        let packet = self.nodes[usize::from(from.0)].transmit(&mut self.buffer)?;
+        let Recipient::Peer(to) = packet.to else { unreachable!("nodes address single peers") };
+        self.nodes[usize::from(to.0)].receive(Frame { from, bytes: packet.bytes });
+        self.sent_bytes += packet.bytes.len() as u64;
+        Some(packet.bytes)
+    }
+
+    /// This node makes durable what it has received.
+    pub fn flush(&mut self, node: NodeId) {
+        self.nodes[usize::from(node.0)].flush().expect("storage as large as the log");
+    }
+
+    /// How many bytes of datagrams the nodes have sent to each other.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// A leader's appends leave before its own flush.
+    fn leader_turn(&mut self) {
+        self.send_all(LEADER);
+        self.flush(NodeId(LEADER as u8));
+        self.apply_all(LEADER);
+    }
+
+    /// A follower's acknowledgements leave after its flush.
+    fn follower_turns(&mut self) {
+        for node in LEADER + 1..usize::from(NODES) {
+            self.flush(NodeId(node as u8));
+            self.send_all(node);
+            self.apply_all(node);
+        }
+    }
+
+    fn send_all(&mut self, node: usize) {
+        while self.send(NodeId(node as u8)).is_some() {}
+    }
+
+    fn apply_all(&mut self, node: usize) {
+        while self.nodes[node].apply().is_some() {}
+    }
+}
+
+/// A founder whose storage says that it has lived for a long time.
+fn member(id: NodeId) -> Member {
+    let mut storage = MemoryStorage::new(vec![0; LOG_BYTES], vec![0; LOG_BYTES]).expect("memory");
+    let voters: Vec<NodeId> = (0..NODES).map(NodeId).collect();
+    format(&mut storage, Identity::founder(ClusterId(1), id, &voters)).expect("blank storage");
+    let term = Term(TERM.0 - 1);
+    let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
+    for record in [Record::Ballot(Ballot { term, vote: None }), Record::Base(base)] {
+        storage.write(record).expect("room for a record");
+    }
+    storage.flush().expect("room for two records");
+    // The others wait longer, so that node 0 is elected, and at the first attempt.
+    let extra_wait_ticks = if usize::from(id.0) == LEADER { 0 } else { SETTLING_TICKS };
+    let config = Config { frame_bytes: MTU as u32, extra_wait_ticks, ..Config::new(id, 1) };
+    Node::recover(config, vec![0; LOG_BYTES], storage, Tally::default()).expect("a sound storage")
+}

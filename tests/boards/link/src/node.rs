@@ -1,0 +1,160 @@
+//! A node, from its storage's formatting to its end, called in any order with anything.
+
+use crate::input::Input;
+use core::hint::black_box;
+use lamp::{Command, Lamp};
+use raft_core::{
+    Ballot, ClusterId, Config, DropReason, Frame, Identity, MemoryStorage, Node, Nonce, Record,
+    Storage, Term, format,
+};
+
+type Memory = &'static mut [u8];
+type Member = Node<Memory, MemoryStorage<Memory>, Lamp>;
+
+const FRAME_BYTES: usize = 256;
+
+/// Makes a node in these memories, and ends it.
+pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory) {
+    let Some(mut storage) = storage(input, image, journal) else { return };
+    fill(input, &mut storage);
+    crash(input, &mut storage);
+    let log = log.get_mut(..input.size()).unwrap_or_default();
+    // A black box may have changed anything: what holds afterwards holds for any caller.
+    match black_box(Node::recover(config(input), log, black_box(storage), Lamp::default())) {
+        Ok(mut node) => {
+            while input.flag() {
+                act(input, &mut node);
+                look(input, &node);
+                node = black_box(node);
+            }
+            black_box(node.into_storage());
+        }
+        Err(error) => {
+            black_box(error);
+        }
+    }
+}
+
+fn config(input: &mut Input) -> Config {
+    let mut config = Config::new(input.node(), input.word());
+    config.base_timeout_ticks = input.word();
+    config.heartbeat_ticks = input.word();
+    config.extra_wait_ticks = input.word();
+    config.link_cycle_ticks = input.word();
+    config.window_entries = input.word();
+    config.window_bytes = input.word();
+    config.frame_bytes = input.word();
+    black_box(config.check()).ok();
+    config
+}
+
+fn storage(input: &mut Input, image: Memory, journal: Memory) -> Option<MemoryStorage<Memory>> {
+    let image = image.get_mut(..input.size()).unwrap_or_default();
+    let journal = journal.get_mut(..input.size()).unwrap_or_default();
+    let mut storage = black_box(MemoryStorage::new(image, journal)).ok()?;
+    let identity = identity(input);
+    black_box(format(&mut storage, identity)).ok();
+    Some(storage)
+}
+
+fn identity(input: &mut Input) -> Identity {
+    let (cluster, id) = (ClusterId(input.long()), input.node());
+    if input.flag() {
+        let mut voters = [input.node(), input.node(), input.node(), input.node()];
+        let voters = voters.get_mut(..input.size()).unwrap_or_default();
+        Identity::founder(cluster, id, voters)
+    } else {
+        Identity::newcomer(cluster, id, Nonce(input.word()))
+    }
+}
+
+/// Records that a node would write, and others.
+fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
+    let mut buffer = [0; FRAME_BYTES];
+    while input.flag() {
+        let record = match input.byte() {
+            0 => Record::Identity(identity(input)),
+            1 => {
+                let vote = input.flag().then_some(input.node());
+                Record::Ballot(Ballot { term: Term(input.word()), vote })
+            }
+            2 => Record::Base(input.position()),
+            _ => Record::Entries { after: input.position(), bytes: input.bytes(&mut buffer) },
+        };
+        black_box(storage.write(record)).ok();
+        black_box(storage.flush()).ok();
+    }
+}
+
+fn crash(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
+    black_box(storage.begin_flush()).ok();
+    black_box(storage.finish_flush()).ok();
+    black_box(storage.unflushed_bytes());
+    black_box(storage.crash(input.size())).ok();
+    black_box(storage.recover(&mut |record| {
+        black_box(record);
+    }))
+    .ok();
+}
+
+/// One input, one step of the barrier or one output.
+fn act(input: &mut Input, node: &mut Member) {
+    let mut buffer = [0; FRAME_BYTES];
+    match input.byte() {
+        0 => node.tick(),
+        1 => node.advance(input.word()),
+        2 => {
+            let from = input.node();
+            node.receive(Frame { from, bytes: input.bytes(&mut buffer) });
+        }
+        3 => propose(input, node),
+        4 => node.campaign(),
+        5 => node.set_extra_wait(input.word()),
+        6 => {
+            black_box(node.flush()).ok();
+        }
+        7 => {
+            if let Ok(Some(token)) = black_box(node.begin_flush()) {
+                crash(input, node.storage_mut());
+                black_box(node.flushed(token));
+                black_box(node.flushed(token));
+            }
+        }
+        8 => node.flush_failed(),
+        9 => {
+            black_box(node.transmit(input.bytes(&mut buffer)));
+        }
+        10 => {
+            black_box(node.apply());
+        }
+        _ => {
+            black_box(node.poll_event());
+        }
+    }
+}
+
+fn propose(input: &mut Input, node: &mut Member) {
+    let mut buffer = [0; FRAME_BYTES];
+    let command = match input.flag() {
+        true => Command::Switch(input.flag()),
+        false => Command::Label(str::from_utf8(input.bytes(&mut buffer)).unwrap_or_default()),
+    };
+    black_box(node.propose(&command)).ok();
+}
+
+fn look(input: &mut Input, node: &Member) {
+    let status = black_box(node.status());
+    for reason in DropReason::ALL {
+        black_box(status.counters.dropped(reason));
+    }
+    status.peers.iter().for_each(|peer| {
+        black_box(*peer);
+    });
+    black_box(node.leader());
+    black_box(node.ticks_until_due());
+    black_box(node.machine().is_lit());
+    black_box(node.machine().label_bytes());
+    black_box(node.storage().unflushed_bytes());
+    black_box(node.log().get(input.index()));
+    black_box(*node == *black_box(node));
+}

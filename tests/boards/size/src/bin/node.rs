@@ -1,0 +1,130 @@
+//! An image with one node and the loop that drives it; less the empty one, what a node costs.
+//!
+//! Radio, timer and button are a few registers that are nowhere: they cost little and hide nothing.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use lamp::{Command, Lamp};
+use raft_core::{
+    ClusterId, Config, Frame, Identity, MemoryStorage, Node, NodeId, Packet, Recipient, format,
+};
+
+type Memory = &'static mut [u8];
+type Member = Node<Memory, MemoryStorage<Memory>, Lamp>;
+
+const MEMORY_BYTES: usize = 2048;
+const FRAME_BYTES: usize = 128;
+const VOTERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+/// Everything that is not this board's processor or memory.
+#[repr(C)]
+struct Registers {
+    id: u8,
+    expired: bool,
+    pressed: bool,
+    lamp: bool,
+    received: u8,
+    received_bytes: u8,
+    from: u8,
+    to: u8,
+    sent: u8,
+    sleep: u32,
+}
+
+static mut REGISTERS: Registers = Registers {
+    id: 0,
+    expired: false,
+    pressed: false,
+    lamp: false,
+    received: 0,
+    received_bytes: 0,
+    from: 0,
+    to: 0,
+    sent: 0,
+    sleep: 0,
+};
+
+/// Reads a register.
+macro_rules! input {
+    ($register:ident) => {
+        // SAFETY: nothing refers to the registers but reads and writes like this one.
+        unsafe { (&raw const REGISTERS.$register).read_volatile() }
+    };
+}
+
+/// Writes a register.
+macro_rules! output {
+    ($register:ident, $value:expr) => {
+        // SAFETY: nothing refers to the registers but reads and writes like this one.
+        unsafe { (&raw mut REGISTERS.$register).write_volatile($value) }
+    };
+}
+
+#[entry]
+fn main() -> ! {
+    static mut LOG: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+    static mut IMAGE: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+    static mut JOURNAL: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+
+    if let Some(node) = start(LOG, IMAGE, JOURNAL) {
+        run(node);
+    }
+    loop {}
+}
+
+fn start(log: Memory, image: Memory, journal: Memory) -> Option<Member> {
+    let id = NodeId(input!(id));
+    let mut storage = MemoryStorage::new(image, journal).ok()?;
+    format(&mut storage, Identity::founder(ClusterId(7), id, &VOTERS)).ok()?;
+    let config = Config { frame_bytes: 128, ..Config::new(id, 1) };
+    Node::recover(config, log, storage, Lamp::default()).ok()
+}
+
+/// Returns when the storage has failed.
+fn run(mut node: Member) {
+    let mut buffer = [0; FRAME_BYTES];
+    loop {
+        if input!(expired) {
+            node.tick();
+        }
+        while let Some(frame) = receive(&mut buffer) {
+            node.receive(frame);
+        }
+        if input!(pressed) {
+            let lit = !node.machine().is_lit();
+            node.propose(&Command::Switch(lit)).ok();
+        }
+        if node.flush().is_err() {
+            return;
+        }
+        while let Some(packet) = node.transmit(&mut buffer) {
+            send(packet);
+        }
+        while let Some(applied) = node.apply() {
+            output!(lamp, applied.output);
+        }
+        output!(sleep, node.ticks_until_due());
+    }
+}
+
+fn receive(buffer: &mut [u8; FRAME_BYTES]) -> Option<Frame<'_>> {
+    let bytes = buffer.get_mut(..input!(received_bytes) as usize)?;
+    bytes.iter_mut().for_each(|byte| *byte = input!(received));
+    (!bytes.is_empty()).then_some(Frame { from: NodeId(input!(from)), bytes })
+}
+
+fn send(packet: Packet<'_>) {
+    if let Recipient::Peer(peer) = packet.to {
+        output!(to, peer.0);
+    }
+    for &byte in packet.bytes {
+        output!(sent, byte);
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,304 @@
+//! Nodes, their storage, and the datagrams between them.
+
+use crate::disk::Disk;
+use crate::words::{self, Words};
+use raft_core::wire::{self, ENVELOPE_BYTES, Envelope};
+use raft_core::{
+    ClusterId, Config, Event, FlushToken, Identity, Node, NodeId, Nonce, Packet, Recipient,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node of the stories.
+pub type StoryNode = Node<Vec<u8>, Disk, Words>;
+
+/// What every node of a cluster is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `base_timeout_ticks`.
+    pub base: u32,
+    /// `heartbeat_ticks`.
+    pub heartbeat: u32,
+    /// The log's memory.
+    pub log_bytes: usize,
+    /// The transmit buffer, envelope not counted.
+    pub frame: usize,
+    /// `window_entries`.
+    pub window: u32,
+    /// Which cluster.
+    pub cluster: u64,
+    /// Every node's seed.
+    pub seed: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (base, heartbeat, window, cluster, seed) = (10, 3, 256, 1, 1);
+        Self { base, heartbeat, log_bytes: 4096, frame: 256, window, cluster, seed }
+    }
+}
+
+/// One place in the cluster: a node that runs, or the disk that it left behind.
+struct Member {
+    settings: Settings,
+    config: Config,
+    node: Option<StoryNode>,
+    disk: Option<Disk>,
+    envelope: Envelope,
+    token: Option<FlushToken>,
+}
+
+/// A datagram on its way.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Counts all that were ever sent.
+    pub number: u32,
+    /// Who sent it.
+    pub from: u8,
+    /// Whom it is for.
+    pub to: u8,
+    /// Envelope and all.
+    pub bytes: Vec<u8>,
+}
+
+/// Nodes and the datagrams between them. Nothing happens that is not called for.
+#[derive(Default)]
+pub struct Cluster {
+    members: BTreeMap<u8, Member>,
+    /// What was sent and has not arrived, oldest first.
+    pub flight: Vec<Letter>,
+    /// Pairs, sender first, between which nothing arrives.
+    pub cuts: BTreeSet<(u8, u8)>,
+    letters: u32,
+}
+
+impl Cluster {
+    /// Adds a node on blank storage formatted for it.
+    pub fn add(&mut self, identity: Identity, settings: &Settings) -> Result<(), String> {
+        let mut disk = Disk::blank(settings.log_bytes);
+        raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
+        let mut config = Config::new(identity.id, settings.seed);
+        config.base_timeout_ticks = settings.base;
+        config.heartbeat_ticks = settings.heartbeat;
+        config.window_entries = settings.window;
+        config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
+        let member = Member {
+            settings: settings.clone(),
+            config,
+            node: None,
+            disk: Some(disk),
+            envelope: Envelope::new(identity.cluster, identity.id),
+            token: None,
+        };
+        self.members.insert(identity.id.0, member);
+        self.start(identity.id.0)
+    }
+
+    /// Founds a cluster of these voters.
+    pub fn found(voters: &[u8], settings: &Settings) -> Result<Self, String> {
+        let mut cluster = Self::default();
+        let ids: Vec<_> = voters.iter().map(|&id| NodeId(id)).collect();
+        for &id in &ids {
+            let identity = Identity::founder(ClusterId(settings.cluster), id, &ids);
+            cluster.add(identity, settings)?;
+        }
+        Ok(cluster)
+    }
+
+    /// The running nodes.
+    pub fn running(&self) -> impl Iterator<Item = (u8, &StoryNode)> {
+        self.members.iter().filter_map(|(&id, member)| Some((id, member.node.as_ref()?)))
+    }
+
+    /// Every node's id, running or not.
+    pub fn ids(&self) -> Vec<u8> {
+        self.members.keys().copied().collect()
+    }
+
+    /// A running node.
+    pub fn node(&self, id: u8) -> Result<&StoryNode, String> {
+        self.members.get(&id).and_then(|m| m.node.as_ref()).ok_or(format!("{id} is not running"))
+    }
+
+    /// A running node, to be moved.
+    pub fn node_mut(&mut self, id: u8) -> Result<&mut StoryNode, String> {
+        let member = self.members.get_mut(&id).and_then(|member| member.node.as_mut());
+        member.ok_or(format!("{id} is not running"))
+    }
+
+    /// The disk of a node that does not run.
+    pub fn disk_mut(&mut self, id: u8) -> Result<&mut Disk, String> {
+        let disk = self.members.get_mut(&id).and_then(|member| member.disk.as_mut());
+        disk.ok_or(format!("{id} is running"))
+    }
+
+    /// How many datagrams a node's link refused.
+    pub fn refused(&self, id: u8) -> u32 {
+        self.members.get(&id).map_or(0, |member| member.envelope.refused)
+    }
+
+    /// Flushes; a node that has stopped stays stopped.
+    pub fn flush(&mut self, id: u8) -> Result<(), String> {
+        self.node_mut(id)?.flush().map_err(|error| format!("{error:?}"))
+    }
+
+    /// Begins a flush; says whether one began.
+    pub fn begin_flush(&mut self, id: u8) -> Result<bool, String> {
+        let token = self.node_mut(id)?.begin_flush().map_err(|error| format!("{error:?}"))?;
+        let member = self.members.get_mut(&id).ok_or("no such node")?;
+        member.token = token.or(member.token);
+        Ok(token.is_some())
+    }
+
+    /// Ends the flush that was begun.
+    pub fn finish_flush(&mut self, id: u8) -> Result<bool, String> {
+        let token = self.members.get_mut(&id).and_then(|member| member.token.take());
+        let token = token.ok_or(format!("no flush of {id} was begun"))?;
+        let node = self.node_mut(id)?;
+        node.storage_mut().memory.finish_flush().map_err(|error| format!("{error:?}"))?;
+        Ok(node.flushed(token))
+    }
+
+    /// Puts up to `most` datagrams that a node owes into flight; gives them.
+    pub fn send(&mut self, id: u8, most: usize) -> Result<Vec<Letter>, String> {
+        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
+        let node = member.node.as_mut().ok_or(format!("{id} is not running"))?;
+        let mut sent = Vec::new();
+        let mut buffer = vec![0; member.settings.frame];
+        while sent.len() < most
+            && let Some(packet) = node.transmit(&mut buffer)
+        {
+            let Recipient::Peer(to) = packet.to else { return Err("to everyone?".to_owned()) };
+            let mut whole = vec![0; packet.bytes.len() + ENVELOPE_BYTES];
+            member.envelope.put_on(packet, &mut whole).ok_or("no room for the envelope")?;
+            if sent.len() > 1000 {
+                return Err(format!("{id} never stops: {}", Self::read(&sent[1000])));
+            }
+            self.letters += 1;
+            sent.push(Letter { number: self.letters, from: id, to: to.0, bytes: whole });
+        }
+        self.flight.extend(sent.iter().cloned());
+        Ok(sent)
+    }
+
+    /// Puts bytes into flight that no node wrote, in a sound envelope of this cluster.
+    pub fn forge(&mut self, from: u8, to: u8, cluster: u64, bytes: &[u8]) -> Letter {
+        let packet = Packet { to: Recipient::Peer(NodeId(to)), bytes };
+        let mut whole = vec![0; bytes.len() + ENVELOPE_BYTES];
+        Envelope::new(ClusterId(cluster), NodeId(from)).put_on(packet, &mut whole);
+        self.letters += 1;
+        let letter = Letter { number: self.letters, from, to, bytes: whole };
+        self.flight.push(letter.clone());
+        letter
+    }
+
+    /// Takes letters out of flight.
+    pub fn take(&mut self, which: impl Fn(&Letter) -> bool) -> Vec<Letter> {
+        let (taken, kept) = self.flight.drain(..).partition(which);
+        self.flight = kept;
+        taken
+    }
+
+    /// Hands a letter to whom it is for, if that node runs and is not cut off.
+    pub fn deliver(&mut self, letter: &Letter) {
+        if self.cuts.contains(&(letter.from, letter.to)) {
+            return;
+        }
+        let Some(member) = self.members.get_mut(&letter.to) else { return };
+        let Some(node) = &mut member.node else { return };
+        if let Some(frame) = member.envelope.take_off(&letter.bytes) {
+            node.receive(frame);
+        }
+    }
+
+    /// Applies whatever a node may apply; gives the words.
+    pub fn apply(&mut self, id: u8) -> Result<Vec<String>, String> {
+        let node = self.node_mut(id)?;
+        let applied = core::iter::from_fn(|| node.apply());
+        Ok(applied.map(|applied| applied.output).collect())
+    }
+
+    /// What has happened to a node since the last look.
+    pub fn events(&mut self, id: u8) -> Vec<Event> {
+        let Ok(node) = self.node_mut(id) else { return Vec::new() };
+        core::iter::from_fn(|| node.poll_event()).collect()
+    }
+
+    /// Every node does all it can and every letter arrives, until nothing moves.
+    pub fn settle(&mut self) -> Result<usize, String> {
+        let mut delivered = 0;
+        for _ in 0..1000 {
+            for id in self.running().map(|(id, _)| id).collect::<Vec<_>>() {
+                // Appends leave before the leader's own flush, promises after it.
+                self.send(id, usize::MAX)?;
+                let stopped = self.node(id)?.status().fault.is_some();
+                if !stopped && self.flush(id).is_ok() {
+                    self.send(id, usize::MAX)?;
+                }
+            }
+            let letters = std::mem::take(&mut self.flight);
+            if letters.is_empty() {
+                return Ok(delivered);
+            }
+            delivered += letters.len();
+            letters.iter().for_each(|letter| self.deliver(letter));
+        }
+        Err("a thousand rounds of talk without a tick".to_owned())
+    }
+
+    /// A tick everywhere, and all that follows.
+    pub fn tick_and_settle(&mut self) -> Result<usize, String> {
+        self.members.values_mut().filter_map(|m| m.node.as_mut()).for_each(|node| node.tick());
+        self.settle()
+    }
+
+    /// The power fails at a node; of what it had not flushed, `kept` bytes reached the disk.
+    pub fn crash(&mut self, id: u8, kept: usize) -> Result<(), String> {
+        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
+        let mut disk = member.node.take().ok_or(format!("{id} is not running"))?.into_storage();
+        disk.memory.crash(kept).map_err(|error| format!("{error:?}"))?;
+        member.disk = Some(disk);
+        member.token = None;
+        Ok(())
+    }
+
+    /// A node that does not run starts from its disk.
+    pub fn start(&mut self, id: u8) -> Result<(), String> {
+        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
+        let disk = member.disk.take().ok_or(format!("{id} is running"))?;
+        let memory = vec![0; member.settings.log_bytes];
+        let node = Node::recover(member.config.clone(), memory, disk.clone(), Words::default());
+        match node {
+            Ok(node) => member.node = Some(node),
+            Err(error) => {
+                member.disk = Some(disk);
+                return Err(format!("{error:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A node's disk is replaced by a blank one, formatted under a new nonce or not at all.
+    pub fn wipe(&mut self, id: u8, nonce: Option<u32>) -> Result<(), String> {
+        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
+        let mut disk = Disk::blank(member.settings.log_bytes);
+        if let Some(nonce) = nonce {
+            let cluster = ClusterId(member.settings.cluster);
+            let identity = Identity::newcomer(cluster, NodeId(id), Nonce(nonce));
+            raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
+        }
+        member.node = None;
+        member.disk = Some(disk);
+        Ok(())
+    }
+
+    /// What a letter says.
+    pub fn read(letter: &Letter) -> String {
+        let inner = letter.bytes.len() - ENVELOPE_BYTES;
+        let bytes = letter.bytes.get(2..2 + inner).unwrap_or_default();
+        let said = match wire::decode(bytes) {
+            Ok(datagram) => words::datagram(&datagram),
+            Err(error) => format!("{error:?} {bytes:02x?}"),
+        };
+        format!("#{} {}>{} {said}", letter.number, letter.from, letter.to)
+    }
+}

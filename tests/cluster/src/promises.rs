@@ -1,0 +1,80 @@
+//! What must be true of a cluster after every step, whatever the steps were.
+//!
+//! Each check is one of Raft's properties and remembers what it has seen, across crashes.
+
+use crate::cluster::Cluster;
+use crate::words;
+use raft_core::{Index, RoleName};
+use std::collections::BTreeMap;
+
+/// What has been seen so far.
+#[derive(Clone, Debug, Default)]
+pub struct Promises {
+    leaders: BTreeMap<u32, u8>,
+    committed: BTreeMap<u64, String>,
+    applied: BTreeMap<usize, String>,
+}
+
+impl Promises {
+    /// Looks at every node; says what is broken.
+    pub fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
+        self.election_safety(cluster)?;
+        self.committed_entries_stay(cluster)?;
+        self.machines_agree(cluster)?;
+        nobody_stopped(cluster)
+    }
+
+    /// At most one leader in each term.
+    fn election_safety(&mut self, cluster: &Cluster) -> Result<(), String> {
+        for (id, node) in cluster.running() {
+            let status = node.status();
+            if status.role == RoleName::Leader {
+                let leader = *self.leaders.entry(status.term.0).or_insert(id);
+                if leader != id {
+                    return Err(format!("{leader} and {id} both lead in term {}", status.term.0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What one node knows to be committed is the same everywhere and for ever.
+    fn committed_entries_stay(&mut self, cluster: &Cluster) -> Result<(), String> {
+        for (id, node) in cluster.running() {
+            for index in node.log().base().index.0 + 1..=node.status().committed.0 {
+                let Some(entry) = node.log().get(Index(index)) else { continue };
+                let here = words::entry(entry.term, entry.kind, entry.body);
+                let first = self.committed.entry(index).or_insert_with(|| here.clone());
+                if *first != here {
+                    return Err(format!("{index} was committed as {first}; at {id} it is {here}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every machine has seen the same words in the same order.
+    fn machines_agree(&mut self, cluster: &Cluster) -> Result<(), String> {
+        for (id, node) in cluster.running() {
+            for (place, word) in node.machine().0.iter().enumerate() {
+                let first = self.applied.entry(place).or_insert_with(|| word.clone());
+                if first != word {
+                    return Err(format!("word {place} is {first}; at {id} it is {word}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing that the stories do may stop a node, but a broken disk.
+fn nobody_stopped(cluster: &Cluster) -> Result<(), String> {
+    for (id, node) in cluster.running() {
+        match node.status().fault {
+            Some(raft_core::Fault::Storage) if node.storage().broken => {}
+            Some(fault) => return Err(format!("{id} stopped: {fault:?}")),
+            None => {}
+        }
+    }
+    Ok(())
+}

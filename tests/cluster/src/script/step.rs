@@ -1,0 +1,263 @@
+//! What moves a cluster: time, clients, storage, the network and the power.
+
+use super::{Outcome, Story, id, option, pair, word};
+use crate::cluster::{Cluster, Letter};
+use crate::forge::forge;
+
+impl Story {
+    pub(super) fn step(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        match verb {
+            "tick" | "advance" | "campaign" | "wait" | "propose" => self.input(verb, words),
+            "flush" | "begin" | "finish" => self.barrier(verb, words),
+            "send" | "deliver" | "repeat" | "drop" | "damage" | "forge" => self.post(verb, words),
+            "settle" | "run" | "trips" | "apply" => self.run(verb, words),
+            "cut" | "isolate" | "heal" => self.network(verb, words),
+            "crash" | "start" | "wipe" | "break" => self.power(verb, words),
+            "show" => self.show(words),
+            other => Err(format!("no such command: {other}")),
+        }
+    }
+
+    fn input(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        let node = id(word(words, 0)?)?;
+        let number = || word(words, 1).and_then(|n| n.parse::<u32>().map_err(|e| e.to_string()));
+        match verb {
+            "tick" => {
+                for _ in 0..number().unwrap_or(1) {
+                    self.cluster.node_mut(node)?.tick();
+                }
+            }
+            "advance" => self.cluster.node_mut(node)?.advance(number()?),
+            "campaign" => self.cluster.node_mut(node)?.campaign(),
+            "wait" => self.cluster.node_mut(node)?.set_extra_wait(number()?),
+            _ => {
+                for proposal in words.iter().skip(1) {
+                    match self.cluster.node_mut(node)?.propose(proposal) {
+                        Ok(at) => {
+                            self.say(format!("  {proposal} at {}", crate::words::position(at)))
+                        }
+                        Err(error) => self.say(format!("  {proposal} refused: {error:?}")),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn barrier(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        for node in self.nodes(words)? {
+            match verb {
+                "flush" => {
+                    if let Err(error) = self.cluster.flush(node) {
+                        self.say(format!("  {node}: {error}"));
+                    }
+                }
+                "begin" => {
+                    let begun = self.cluster.begin_flush(node)?;
+                    self.say(if begun { "  begun" } else { "  nothing to begin" });
+                }
+                _ => {
+                    self.cluster.finish_flush(node)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        if verb == "send" {
+            let most = option(words, "most")?.unwrap_or(u64::MAX) as usize;
+            for node in self.nodes(words)? {
+                for letter in self.cluster.send(node, most)? {
+                    self.say(format!("  {}", Cluster::read(&letter)));
+                }
+            }
+            return Ok(());
+        }
+        if verb == "forge" {
+            let (from, to) = pair(word(words, 0)?)?;
+            let cluster = option(words, "cluster")?.unwrap_or(1);
+            let letter = self.cluster.forge(from, to, cluster, &forge(&words[1..])?);
+            self.say(format!("  {}", Cluster::read(&letter)));
+            self.cluster.take(|each| each.number == letter.number);
+            self.cluster.deliver(&letter);
+            return Ok(());
+        }
+        let mut letters = self.letters(words)?;
+        if letters.is_empty() {
+            return Err("there is no such letter".to_owned());
+        }
+        match verb {
+            "repeat" => self.cluster.flight.extend(letters.iter().cloned()),
+            "drop" => return Ok(()),
+            "damage" => letters.iter_mut().for_each(|letter| letter.bytes[3] ^= 1),
+            _ => {}
+        }
+        letters.iter().for_each(|letter| self.cluster.deliver(letter));
+        Ok(())
+    }
+
+    /// The letters that `#3`, `1>2`, `to 2`, `from 1` or `all` names, taken out of flight.
+    fn letters(&mut self, words: &[&str]) -> Result<Vec<Letter>, String> {
+        let first = word(words, 0)?;
+        if let Some(number) = first.strip_prefix('#') {
+            let number: u32 = number.parse().map_err(|_| format!("{first} is no letter"))?;
+            return Ok(self.cluster.take(|letter| letter.number == number));
+        }
+        Ok(match first {
+            "all" => self.cluster.take(|_| true),
+            "to" => {
+                let node = id(word(words, 1)?)?;
+                self.cluster.take(|letter| letter.to == node)
+            }
+            "from" => {
+                let node = id(word(words, 1)?)?;
+                self.cluster.take(|letter| letter.from == node)
+            }
+            _ => {
+                let between = pair(first)?;
+                self.cluster.take(|letter| (letter.from, letter.to) == between)
+            }
+        })
+    }
+
+    fn run(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        match verb {
+            "settle" => {
+                self.cluster.settle()?;
+                self.apply_all()
+            }
+            "run" => {
+                let ticks: u32 = word(words, 0)?.parse().map_err(|_| "run how many ticks?")?;
+                for _ in 0..ticks {
+                    self.cluster.tick_and_settle()?;
+                    self.apply_all()?;
+                    self.tell_events()?;
+                    self.promises.check(&self.cluster)?;
+                }
+                Ok(())
+            }
+            "trips" => self.trips(id(word(words, 0)?)?, id(word(words, 1)?)?),
+            _ => {
+                for node in self.nodes(words)? {
+                    self.apply_one(node)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts the round trips until the second node's log is the first one's.
+    fn trips(&mut self, leader: u8, follower: u8) -> Outcome {
+        for trips in 0..100 {
+            let log = |id| self.cluster.node(id).map(|node| node.log());
+            if log(leader)?.last() == log(follower)?.last() {
+                self.say(format!("  {trips} round trips"));
+                return Ok(());
+            }
+            for (from, to) in [(leader, follower), (follower, leader)] {
+                for letter in self.cluster.send(from, usize::MAX)? {
+                    if letter.to == to {
+                        self.say(format!("  {}", Cluster::read(&letter)));
+                        self.cluster.deliver(&letter);
+                    }
+                    self.cluster.take(|each| each.number == letter.number);
+                }
+                self.cluster.flush(to)?;
+            }
+        }
+        Err("a hundred round trips were not enough".to_owned())
+    }
+
+    fn apply_all(&mut self) -> Outcome {
+        for node in self.nodes(&["all"])? {
+            self.apply_one(node)?;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&mut self, node: u8) -> Outcome {
+        let words = self.cluster.apply(node)?;
+        if !words.is_empty() {
+            self.say(format!("  {node} applies {}", words.join(" ")));
+        }
+        Ok(())
+    }
+
+    fn network(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        match verb {
+            "heal" => self.cluster.cuts.clear(),
+            "isolate" => {
+                let node = id(word(words, 0)?)?;
+                for other in self.cluster.ids() {
+                    self.cluster.cuts.insert((node, other));
+                    self.cluster.cuts.insert((other, node));
+                }
+            }
+            _ => {
+                for between in words {
+                    self.cluster.cuts.insert(pair(between)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn power(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        let node = id(word(words, 0)?)?;
+        match verb {
+            "crash" => {
+                let kept = option(words, "keep")?.unwrap_or(0) as usize;
+                let unflushed = self.cluster.node(node)?.storage().memory.unflushed_bytes();
+                if unflushed > 0 {
+                    let kept = kept.min(unflushed);
+                    self.say(format!("  {kept} of {unflushed} unflushed bytes were kept"));
+                }
+                self.cluster.crash(node, kept)
+            }
+            "start" => match self.cluster.start(node) {
+                Ok(()) => self.show(&[word(words, 0)?]),
+                Err(error) => {
+                    self.say(format!("  {node} does not start: {error}"));
+                    Ok(())
+                }
+            },
+            "wipe" => {
+                let nonce = option(words, "nonce")?.map(|nonce| nonce as u32);
+                self.cluster.wipe(node, nonce)
+            }
+            _ => {
+                self.cluster.node_mut(node)?.storage_mut().broken = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Says how nodes stand.
+    fn show(&mut self, words: &[&str]) -> Outcome {
+        for node in self.nodes(words)? {
+            let running = self.cluster.node(node)?;
+            let status = running.status();
+            let entries = running.log().entries();
+            let log = entries.map(|entry| crate::words::entry(entry.term, entry.kind, entry.body));
+            let log = log.collect::<Vec<_>>().join(" ");
+            let base = match running.log().base().index.0 {
+                0 => String::new(),
+                _ => format!("...{} ", crate::words::position(running.log().base())),
+            };
+            self.say(format!(
+                "  {node} {:?} term {} [{base}{log}] durable {} commit {}",
+                status.role, status.term.0, status.durable.0, status.committed.0
+            ));
+        }
+        Ok(())
+    }
+
+    /// The running nodes that the words name.
+    fn nodes(&self, words: &[&str]) -> Result<Vec<u8>, String> {
+        if word(words, 0)? == "all" {
+            return Ok(self.cluster.running().map(|(id, _)| id).collect());
+        }
+        words.iter().filter(|word| !word.contains('=')).map(|word| id(word)).collect()
+    }
+}

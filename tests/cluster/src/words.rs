@@ -1,0 +1,70 @@
+//! The machine of the stories, which remembers every word, and datagrams in words.
+
+use raft_core::wire::{Answer, Counted, Datagram, Message, Standing};
+use raft_core::{Entries, Kind, Machine, Position, Term};
+
+/// Remembers every word that it was told.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Words(pub Vec<String>);
+
+impl Machine for Words {
+    type Command<'a> = &'a str;
+    type Output = String;
+
+    fn apply(&mut self, word: &str) -> String {
+        self.0.push(word.to_owned());
+        word.to_owned()
+    }
+}
+
+/// `index:term`, as the stories name positions.
+pub fn position(position: Position) -> String {
+    format!("{}:{}", position.index.0, position.term.0)
+}
+
+/// An entry's term and word, `5:x`.
+pub fn entry(term: Term, kind: Kind, body: &[u8]) -> String {
+    match kind {
+        Kind::NOOP => format!("{}:-", term.0),
+        Kind::COMMAND => match postcard::from_bytes::<&str>(body) {
+            Ok(word) => format!("{}:{word}", term.0),
+            Err(_) => format!("{}:?", term.0),
+        },
+        _ => format!("{}:kind{}", term.0, kind.number()),
+    }
+}
+
+/// What a datagram says.
+pub fn datagram(datagram: &Datagram<'_>) -> String {
+    let said = match datagram.message {
+        Message::VoteRequest { standing, last, .. } => {
+            let what = if standing == Standing::Pre { "would you vote" } else { "vote" };
+            format!("{what} for me? last {}", position(last.get()))
+        }
+        Message::VoteAnswer(Answer::Refused) => "no".to_owned(),
+        Message::VoteAnswer(Answer::PreGranted) => "I would".to_owned(),
+        Message::VoteAnswer(Answer::Granted(_)) => "you have my vote".to_owned(),
+        Message::Heartbeat { round, committed } => {
+            format!("heartbeat, round {}, commit {}", round.0, committed.0)
+        }
+        Message::Append { round, previous, committed, entries } => {
+            let list = entry_list(entries);
+            let (after, round, commit) = (position(previous), round.0, committed.0);
+            format!("append after {after} [{list}], round {round}, commit {commit}")
+        }
+        Message::Acknowledge { round, index, settled, standing } => {
+            let more = if settled { "" } else { ", more to come" };
+            let count = if standing == Counted::Yes { "" } else { ", not counted" };
+            format!("hold {}{more}{count}, round {}", index.get().0, round.0)
+        }
+        Message::Reject { round, previous, hint, .. } => {
+            format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
+        }
+    };
+    format!("term {}: {said}", datagram.term.0)
+}
+
+fn entry_list(entries: Entries<'_>) -> String {
+    let words = entries.iter().map(|each| entry(each.term, each.kind, each.body));
+    words.collect::<Vec<_>>().join(" ")
+}
