@@ -64,6 +64,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         Ok(())
     }
 
+    /// The log as it would be found after a crash that keeps nothing more.
+    pub fn flushed(&self) -> &Log<B> {
+        &self.image
+    }
+
     /// How many bytes a crash could lose.
     pub fn unflushed_bytes(&self) -> usize {
         self.written

@@ -136,6 +136,14 @@ impl Cluster {
         self.members.get(&id).map_or(0, |member| member.envelope.refused)
     }
 
+    /// The entry that a node would find on its disk if the power failed now.
+    pub fn flushed_entry(&self, id: u8, index: raft_core::Index) -> Option<String> {
+        let member = self.members.get(&id)?;
+        let disk = member.node.as_ref().map(|node| node.storage()).or(member.disk.as_ref())?;
+        let entry = disk.memory.flushed().get(index)?;
+        Some(words::entry(entry.term, entry.kind, entry.body))
+    }
+
     /// Flushes; a node that has stopped stays stopped.
     pub fn flush(&mut self, id: u8) -> Result<(), String> {
         self.node_mut(id)?.flush().map_err(|error| format!("{error:?}"))

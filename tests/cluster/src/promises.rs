@@ -13,6 +13,8 @@ pub struct Promises {
     leaders: BTreeMap<u32, u8>,
     committed: BTreeMap<u64, String>,
     applied: BTreeMap<usize, String>,
+    /// The highest commit that was found on the disks of a quorum.
+    durable: u64,
 }
 
 impl Promises {
@@ -20,6 +22,7 @@ impl Promises {
     pub fn check(&mut self, cluster: &Cluster) -> Result<(), String> {
         self.election_safety(cluster)?;
         self.committed_entries_stay(cluster)?;
+        self.committed_entries_are_durable(cluster)?;
         self.machines_agree(cluster)?;
         nobody_stopped(cluster)
     }
@@ -50,6 +53,22 @@ impl Promises {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What a node calls committed lies on the disks of a quorum, flushed, and survives a power cut
+    /// at every node at once.
+    fn committed_entries_are_durable(&mut self, cluster: &Cluster) -> Result<(), String> {
+        let committed = cluster.running().map(|(_, node)| node.status().committed.0).max();
+        let Some(index) = committed.filter(|&index| index > self.durable) else { return Ok(()) };
+        let expected = self.committed.get(&index);
+        let ids = cluster.ids();
+        let holds = |id: &&u8| cluster.flushed_entry(**id, Index(index)).as_ref() == expected;
+        let holders = ids.iter().filter(holds).count();
+        if expected.is_some() && 2 * holders <= ids.len() {
+            return Err(format!("{index} is committed and durable at {holders} of {}", ids.len()));
+        }
+        self.durable = index;
         Ok(())
     }
 

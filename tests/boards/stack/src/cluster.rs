@@ -28,11 +28,11 @@ impl<'g> Cluster<'g> {
     /// Founds a cluster. Each node takes three of the memories.
     pub fn new(gauge: &'g mut Gauge, memories: &mut impl Iterator<Item = Memory>) -> Self {
         let mut cluster = Self { nodes: [const { None }; NODES], cut_off: None, gauge };
-        for place in 0..NODES {
+        for (place, &id) in VOTERS.iter().enumerate() {
             let mut next = || memories.next().expect("three memories for each node");
             let mut storage = MemoryStorage::new(next(), next()).expect("memory for storage");
             cluster.gauge.measure(Call::Format, || {
-                let identity = Identity::founder(ClusterId(7), VOTERS[place], &VOTERS);
+                let identity = Identity::founder(ClusterId(7), id, &VOTERS);
                 format(&mut storage, identity).expect("blank storage");
             });
             cluster.recover(place, next(), storage);

@@ -21,7 +21,9 @@ pub fn console() -> Console {
 /// Ends the emulator.
 pub fn exit(well: bool) -> ! {
     debug::exit(if well { EXIT_SUCCESS } else { EXIT_FAILURE });
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[panic_handler]

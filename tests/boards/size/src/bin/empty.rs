@@ -7,10 +7,14 @@ use cortex_m_rt::entry;
 
 #[entry]
 fn main() -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

@@ -71,7 +71,9 @@ fn main() -> ! {
     if let Some(node) = start(LOG, IMAGE, JOURNAL) {
         run(node);
     }
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 fn start(log: Memory, image: Memory, journal: Memory) -> Option<Member> {
@@ -126,5 +128,7 @@ fn send(packet: Packet<'_>) {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

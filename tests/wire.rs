@@ -1,0 +1,102 @@
+//! The wire format as `WIRE.md` has it, and what becomes of bytes that nobody wrote.
+
+use proptest::prelude::*;
+use raft_cluster::forge::Forge;
+use raft_cluster::words;
+use raft_core::wire::{DecodeError, Message, decode, encode};
+
+/// The bytes of a datagram that was read, written again.
+fn again(bytes: &[u8]) -> Vec<u8> {
+    let datagram = decode(bytes).expect("a datagram");
+    let mut buffer = vec![0; bytes.len() + 64];
+    let length = encode(&datagram, &mut buffer).expect("room enough");
+    buffer.truncate(length);
+    if let Message::Append { entries, .. } = datagram.message {
+        buffer.extend_from_slice(entries.bytes());
+    }
+    buffer
+}
+
+fn table() -> Vec<(Vec<u8>, String)> {
+    let text = include_str!("../raft-core/WIRE.md");
+    let (_, table) = text.split_once("## Vectors").expect("the vectors");
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let row = |line: &str| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let bytes = cells.next().expect("bytes").trim_matches('`').split(' ');
+        let bytes = bytes.map(|byte| u8::from_str_radix(byte, 16).expect("a byte")).collect();
+        (bytes, cells.next().expect("words").to_owned())
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_vectors_of_the_document_say_what_it_says() {
+    let table = table();
+    assert_eq!(table.len(), 11);
+    for (bytes, says) in table {
+        let datagram = decode(&bytes).unwrap_or_else(|error| panic!("{says}: {error:?}"));
+        assert_eq!(words::datagram(&datagram), says, "{bytes:02x?}");
+        assert_eq!(again(&bytes), bytes, "{says}");
+    }
+}
+
+#[test]
+fn frames_are_as_short_as_promised() {
+    let (index, round) = (1_000_000, 100_000);
+    let heartbeat = Forge::new(3, 0, 300).number(round).number(index).done();
+    let acknowledgement = Forge::new(5, 2, 300).number(round).number(index).done();
+    let append = Forge::new(4, 0, 300).number(round).number(index).number(0).signed(-1);
+    let entry = |append: Forge| append.number((16 << 4) | 2).bytes(&[7; 16]);
+    let one = entry(append);
+    let two = entry(one.clone());
+    let sizes = [&heartbeat, &acknowledgement, &one.clone().done()].map(|bytes| again(bytes).len());
+    assert_eq!(sizes, [10, 10, 30]);
+    assert_eq!(again(&two.done()).len() - again(&one.done()).len(), 18);
+}
+
+#[test]
+fn what_is_not_known_is_told_from_what_is_broken() {
+    let heartbeat = Forge::new(3, 0, 1).number(1).number(1).done();
+    assert!(decode(&heartbeat).is_ok());
+    let with_tag = |tag: u8| [&[tag], &heartbeat[1..]].concat();
+    for version in 1..8 {
+        assert_eq!(decode(&with_tag(version << 5 | 3)), Err(DecodeError::Version));
+    }
+    for kind in [0, 7, 31] {
+        assert_eq!(decode(&with_tag(kind)), Err(DecodeError::Kind));
+    }
+    for (kind, known) in [(1, 1), (2, 3), (3, 0), (4, 0), (5, 3), (6, 1)] {
+        for flag in (0..8).map(|bit| 1_u8 << bit).filter(|flag| flag & known == 0) {
+            let bytes = Forge::new(kind, flag, 1).number(1).number(1).number(1).number(1).done();
+            assert_eq!(decode(&bytes), Err(DecodeError::Kind), "kind {kind} flag {flag}");
+        }
+    }
+    for length in 0..heartbeat.len() {
+        assert_eq!(decode(&heartbeat[..length]), Err(DecodeError::Malformed));
+    }
+    let longer = [&heartbeat[..], &[0]].concat();
+    assert_eq!(decode(&longer), Err(DecodeError::Malformed));
+    let term_of_the_future = Forge::new(4, 0, 5).number(1).number(0).number(5).signed(0);
+    assert!(decode(&term_of_the_future.clone().word(5, "x").done()).is_ok());
+    assert_eq!(decode(&term_of_the_future.word(6, "x").done()), Err(DecodeError::Malformed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Arbitrary bytes, most of them with a tag that means something.
+    #[test]
+    fn arbitrary_bytes_decode_or_not_and_mean_the_same_again(
+        tag in 0_u8..8,
+        rest in proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..4], 0..80),
+    ) {
+        let bytes = [&[tag][..], &rest].concat();
+        if let Ok(datagram) = decode(&bytes) {
+            // Not always the same bytes: a varint may be longer than it need be.
+            let shorter = again(&bytes);
+            prop_assert!(shorter.len() <= bytes.len());
+            prop_assert_eq!(words::datagram(&decode(&shorter).expect("ours")), words::datagram(&datagram));
+        }
+    }
+}
