@@ -11,7 +11,7 @@ use raft_core::{
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
-const CLUSTER: ClusterId = ClusterId(0xB0A2_D5);
+const CLUSTER: ClusterId = ClusterId(0xB0A2D5);
 const LOG_BYTES: usize = 8 * 1024;
 const MTU: usize = 256;
 

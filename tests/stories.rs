@@ -1,6 +1,7 @@
 //! Every script in `tests/stories` leaves the transcript that it holds.
 //!
-//! `REWRITE=1 cargo test --test stories` writes them anew; what a story expects must hold even then.
+//! `REWRITE=1 cargo test --test stories` writes them anew; what a story expects must hold even
+//! then.
 
 use std::fs;
 use std::path::{Path, PathBuf};

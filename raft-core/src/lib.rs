@@ -1,6 +1,77 @@
 //! Raft without an allocator, a clock or a thread.
+//!
+//! A [`Node`] is one member of a cluster. Its owner hands it what happens (time, frames,
+//! proposals), lets it make things durable, and asks it what to send and what has been decided:
+//!
+//! ```
+//! use raft_core::{
+//!     ClusterId, Config, Identity, Machine, MemoryStorage, Node, NodeId, RoleName, format,
+//! };
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Toggle;
+//!
+//! #[derive(Default)]
+//! struct Lamp(bool);
+//!
+//! impl Machine for Lamp {
+//!     type Command<'a> = Toggle;
+//!     type Output = bool;
+//!     fn apply(&mut self, _: Toggle) -> bool {
+//!         self.0 = !self.0;
+//!         self.0
+//!     }
+//! }
+//!
+//! // Once in a board's life: this is node 1, and it founds a cluster of its own.
+//! let mut storage = MemoryStorage::new([0; 1024], [0; 1024]).unwrap();
+//! let identity = Identity::founder(ClusterId(7), NodeId(1), &[NodeId(1)]);
+//! format(&mut storage, identity).unwrap();
+//!
+//! // At every boot: what was promised is found again.
+//! let config = Config::new(NodeId(1), 42);
+//! let mut node = Node::recover(config, [0; 1024], storage, Lamp::default()).unwrap();
+//! let mut lit = None;
+//! while lit.is_none() {
+//!     node.advance(node.ticks_until_due()); // sleeps; a real loop is woken by frames, too
+//!     if node.status().role == RoleName::Leader && node.status().last == node.status().applied {
+//!         node.propose(&Toggle).ok();
+//!     }
+//!     node.flush().unwrap(); // then promises may leave
+//!     while let Some(packet) = node.transmit(&mut [0; 256]) {
+//!         unreachable!("alone, and yet a packet for {:?}", packet.to);
+//!     }
+//!     while let Some(applied) = node.apply() {
+//!         lit = Some(applied.output);
+//!     }
+//! }
+//! assert_eq!(lit, Some(true));
+//! ```
+//!
+//! # The map
+//!
+//! A file uses only what stands above it:
+//!
+//! - `types`, `node_set`, `random`, `config`: the words of the protocol, sets of nodes, settings;
+//! - `quorum`: who votes, and what a majority of them is;
+//! - `log`: entries in a fixed piece of memory, encoded as on the wire;
+//! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;
+//! - [`wire`]: datagrams, as `WIRE.md` has them byte by byte;
+//! - `progress`, `clock`, `status`: followers as a leader sees them, waits, what is seen outside;
+//! - `raft`: elections, replication, and what is owed to whom;
+//! - `machine`, `node`: the application's part, and the whole behind one set of calls.
+//!
+//! # What it does without
+//!
+//! No heap: capacities are the length of the memory handed over. No unsafe code. No panic that any
+//! input can reach: a step believed impossible stops the node with a [`Fault`] that has a name.
+
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(clippy::cast_possible_truncation, clippy::indexing_slicing, clippy::unwrap_used)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::indexing_slicing))]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 #[cfg(test)]
 extern crate std;
@@ -29,7 +100,7 @@ pub use crate::machine::{Applied, Machine};
 pub use crate::node::{FlushError, Node, RecoverError};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
-pub use crate::quorum::Membership;
+pub use crate::quorum::{MEMBERS_MAX, Membership};
 pub use crate::raft::ProposeError;
 pub use crate::status::{
     ApplyFault, Counters, DropReason, Event, Fault, PeerStatus, RoleName, Status,

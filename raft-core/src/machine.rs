@@ -1,4 +1,6 @@
 //! The state machine that a log drives: the part that is the application's own.
+//!
+//! The core knows of commands only that they are bytes; what they mean is known here.
 
 use serde::{Deserialize, Serialize};
 

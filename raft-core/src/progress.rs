@@ -5,11 +5,12 @@
 //! own: a heartbeat's answer that lacks what was sent in an earlier round says that it was lost.
 
 use crate::durable::Durable;
+use crate::quorum::MEMBERS_MAX;
 use crate::types::{Index, NodeId, Round};
 use crate::wire::Counted;
 
-/// How many peers a node can have: nine members, so that seven can be replaced while two join.
-pub const PEERS_MAX: usize = 8;
+/// How many peers a node can have: every member but itself.
+pub const PEERS_MAX: usize = MEMBERS_MAX - 1;
 
 /// How entries go to one follower.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

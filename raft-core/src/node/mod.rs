@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::progress::PEERS_MAX;
+use crate::quorum::MEMBERS_MAX;
 use crate::raft::{ProposeError, Raft};
 use crate::status::{ApplyFault, Event, Fault, Reported, Status};
 use crate::storage::{Record, Storage};
@@ -107,9 +107,7 @@ where
             return Err(RecoverError::OtherNode(identity.id));
         }
         let (members, admitted) = (identity.membership, identity.is_admitted());
-        let mut peers = members.members();
-        peers.remove(config.id);
-        if peers.len() as usize > PEERS_MAX || found.ballot.term >= Term::LIMIT {
+        if members.members().len() as usize > MEMBERS_MAX || found.ballot.term >= Term::LIMIT {
             return Err(RecoverError::Corrupt);
         }
         let raft = Raft::new(config, members, admitted, found.log, found.ballot);

@@ -4,10 +4,13 @@
 //! Inputs change the state and write nothing; what the state owes to peers is written when
 //! [`Raft::transmit`] is called, from what is true at that moment.
 
+mod barrier;
 mod election;
 mod follower;
+#[cfg(debug_assertions)]
 mod invariants;
 mod leader;
+mod looks;
 mod role;
 mod term_guard;
 mod transmit;
@@ -18,13 +21,13 @@ use self::term_guard::TermGuard;
 use self::transmit::Turn;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::durable::{FlushToken, Watermark};
-use crate::log::{AppendError, Entries, Kind, Log};
+use crate::durable::Watermark;
+use crate::log::{AppendError, Kind, Log};
 use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::quorum::Membership;
 use crate::random::Random;
-use crate::status::{Counters, DropReason, Fault, PeerStatus, RoleName};
+use crate::status::{Counters, DropReason, Fault};
 use crate::types::{Ballot, Index, NodeId, Position, Term};
 use crate::wire::{self, Counted, Datagram, Frame, Message};
 
@@ -210,159 +213,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
     }
 
-    // The barrier.
-
-    /// The ballot that storage must be given, if any.
-    pub(crate) fn unwritten_ballot(&self) -> Option<Ballot> {
-        (self.watermark.written_ballot() != self.ballot).then_some(self.ballot)
-    }
-
-    /// Storage was given the ballot.
-    pub(crate) fn wrote_ballot(&mut self) {
-        self.watermark.wrote_ballot(self.ballot);
-    }
-
-    /// The next entries that storage must be given, and the position before them.
-    pub(crate) fn unwritten_entries(&mut self) -> Option<(Position, Entries<'_>)> {
-        let index = self.watermark.written();
-        if index >= self.log.last().index {
-            return None;
-        }
-        let found = self.log.term(index).zip(self.log.run(index.next(), u32::MAX, usize::MAX));
-        match found {
-            Some((term, entries)) if !entries.is_empty() => {
-                Some((Position { term, index }, entries))
-            }
-            _ => None,
-        }
-    }
-
-    /// Storage was given that many entries more.
-    pub(crate) fn wrote_entries(&mut self, count: u32) {
-        let index = Index(self.watermark.written().0 + u64::from(count));
-        self.watermark.wrote_entries(index);
-    }
-
-    /// A flush of what storage was given begins, if none is on its way.
-    pub(crate) fn begin_flush(&mut self) -> Option<FlushToken> {
-        self.watermark.begin()
-    }
-
-    /// That flush has ended. Says whether it was on its way.
-    pub(crate) fn flushed(&mut self, token: FlushToken) -> bool {
-        let known = self.fault.is_none() && self.watermark.finish(token);
-        if known {
-            self.became_durable();
-        }
-        known
-    }
-
-    /// Everything that storage was given is durable.
-    pub(crate) fn flushed_all(&mut self) {
-        if self.fault.is_none() {
-            self.watermark.finish_all();
-            self.became_durable();
-        }
-    }
-
-    // Looks.
-
-    /// Whether anything is not durable yet.
-    pub(crate) fn has_unflushed(&self) -> bool {
-        self.watermark.in_flight()
-            || self.watermark.written() < self.log.last().index
-            || self.unwritten_ballot().is_some()
-    }
-
-    /// Whether storage must be given something, and may be: no flush is on its way.
-    pub(crate) fn wants_flush(&self) -> bool {
-        self.fault.is_none() && !self.watermark.in_flight() && self.has_unflushed()
-    }
-
-    /// The last entry that the machine may see: committed, and in this node's own durable log.
-    pub(crate) fn applicable(&self) -> Index {
-        self.committed.min(self.watermark.index().get())
-    }
-
-    /// Ticks until time alone makes this node do something; `None` if it never does.
-    pub(crate) fn deadline(&self) -> Option<u32> {
-        if self.fault.is_some() {
-            return None;
-        }
-        match &self.role {
-            Role::Follower(_) => self.may_campaign().then_some(self.clock.left()),
-            Role::PreCandidate(asking) | Role::Candidate(asking) => {
-                let again = asking.left(self.config.heartbeat_ticks).unwrap_or(u32::MAX);
-                Some(self.clock.left().min(again))
-            }
-            Role::Leader(leading) => leading.left(&self.config),
-        }
-    }
-
-    pub(crate) const fn log(&self) -> &Log<B> {
-        &self.log
-    }
-
-    pub(crate) const fn term(&self) -> Term {
-        self.ballot.term
-    }
-
-    pub(crate) const fn id(&self) -> NodeId {
-        self.config.id
-    }
-
-    pub(crate) const fn committed(&self) -> Index {
-        self.committed
-    }
-
-    pub(crate) const fn durable(&self) -> Index {
-        self.watermark.index().get()
-    }
-
-    pub(crate) const fn admitted(&self) -> bool {
-        self.admitted
-    }
-
-    pub(crate) const fn fault(&self) -> Option<Fault> {
-        self.fault
-    }
-
-    pub(crate) const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Who leads in this term, if it is known.
-    pub(crate) const fn leader(&self) -> Option<NodeId> {
-        match &self.role {
-            Role::Leader(_) => Some(self.config.id),
-            Role::Follower(following) => following.leader,
-            Role::PreCandidate(_) | Role::Candidate(_) => None,
-        }
-    }
-
-    pub(crate) const fn role_name(&self) -> RoleName {
-        match &self.role {
-            Role::Follower(_) => RoleName::Follower,
-            Role::PreCandidate(_) => RoleName::PreCandidate,
-            Role::Candidate(_) => RoleName::Candidate,
-            Role::Leader(_) => RoleName::Leader,
-        }
-    }
-
-    /// The followers, if this node leads.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerStatus> {
-        let progress = match &self.role {
-            Role::Leader(leading) => leading.followers.as_slice(),
-            _ => &[],
-        };
-        progress.iter().map(|peer| PeerStatus {
-            id: peer.id,
-            flow: peer.flow,
-            matched: peer.matched.get(),
-            next: peer.next,
-        })
-    }
-
     // Between inputs and their parts.
 
     /// What an append needs beside the body of its one entry, up to the index 2^42.
@@ -417,11 +267,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.fault.is_none() && !self.invariants() {
             self.fail(Fault::Invariant);
         }
-    }
-
-    fn became_durable(&mut self) {
-        let outcome = self.count_votes().and_then(|()| self.count_commits());
-        self.close(outcome.map_err(Stop::Fault));
     }
 
     /// Enters a later term, owing nothing to anyone.

@@ -7,7 +7,7 @@ mod memory;
 
 pub use self::memory::{MemoryStorage, MemoryStorageError};
 use crate::node_set::NodeSet;
-use crate::quorum::Membership;
+use crate::quorum::{MEMBERS_MAX, Membership};
 use crate::types::{Ballot, ClusterId, NodeId, Nonce, Position};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub enum FormatError<E> {
     /// There is something on it already; whoever is sure erases it first.
     NotBlank,
     /// A founder that is not among the voters, an id out of bounds, or more members than
-    /// [`PEERS_MAX`](crate::PEERS_MAX) and oneself.
+    /// [`MEMBERS_MAX`].
     BadMembership,
 }
 
@@ -117,7 +117,7 @@ pub fn format<S: Storage>(
 ) -> Result<(), FormatError<S::Error>> {
     let members = identity.membership.members();
     let founder = identity.nonce == Nonce::FOUNDER;
-    let too_many = members.len() as usize > crate::progress::PEERS_MAX + 1;
+    let too_many = members.len() as usize > MEMBERS_MAX;
     if !identity.id.is_valid() || too_many || founder != members.contains(identity.id) {
         return Err(FormatError::BadMembership);
     }

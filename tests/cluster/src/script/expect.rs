@@ -5,7 +5,7 @@ use raft_core::{DropReason, NodeId, RoleName};
 
 impl Story {
     /// `expect leader 2`, `expect no leader`, `expect agreement`, or about one node:
-    /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a b`,
+    /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a`,
     /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... fault Storage`.
     pub(super) fn expect(&mut self, words: &[&str]) -> Outcome {
         match word(words, 0)? {

@@ -1,0 +1,81 @@
+//! The barrier between what a node knows and what it may promise.
+//!
+//! What storage lacks is not queued: it is whatever lies between what was written and what there
+//! is. When a flush has ended, votes and commits are counted again, the node's own among them.
+
+use super::{Raft, Stop};
+use crate::durable::FlushToken;
+use crate::log::Entries;
+use crate::types::{Ballot, Index, Position};
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// The ballot that storage must be given, if any.
+    pub(crate) fn unwritten_ballot(&self) -> Option<Ballot> {
+        (self.watermark.written_ballot() != self.ballot).then_some(self.ballot)
+    }
+
+    /// Storage was given the ballot.
+    pub(crate) fn wrote_ballot(&mut self) {
+        self.watermark.wrote_ballot(self.ballot);
+    }
+
+    /// The next entries that storage must be given, and the position before them.
+    pub(crate) fn unwritten_entries(&mut self) -> Option<(Position, Entries<'_>)> {
+        let index = self.watermark.written();
+        if index >= self.log.last().index {
+            return None;
+        }
+        let found = self.log.term(index).zip(self.log.run(index.next(), u32::MAX, usize::MAX));
+        match found {
+            Some((term, entries)) if !entries.is_empty() => {
+                Some((Position { term, index }, entries))
+            }
+            _ => None,
+        }
+    }
+
+    /// Storage was given that many entries more.
+    pub(crate) fn wrote_entries(&mut self, count: u32) {
+        let index = Index(self.watermark.written().0 + u64::from(count));
+        self.watermark.wrote_entries(index);
+    }
+
+    /// A flush of what storage was given begins, if none is on its way.
+    pub(crate) fn begin_flush(&mut self) -> Option<FlushToken> {
+        self.watermark.begin()
+    }
+
+    /// That flush has ended. Says whether it was on its way.
+    pub(crate) fn flushed(&mut self, token: FlushToken) -> bool {
+        let known = self.fault.is_none() && self.watermark.finish(token);
+        if known {
+            self.became_durable();
+        }
+        known
+    }
+
+    /// Everything that storage was given is durable.
+    pub(crate) fn flushed_all(&mut self) {
+        if self.fault.is_none() {
+            self.watermark.finish_all();
+            self.became_durable();
+        }
+    }
+
+    /// Whether anything is not durable yet.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.watermark.in_flight()
+            || self.watermark.written() < self.log.last().index
+            || self.unwritten_ballot().is_some()
+    }
+
+    /// Whether storage must be given something, and may be: no flush is on its way.
+    pub(crate) fn wants_flush(&self) -> bool {
+        self.fault.is_none() && !self.watermark.in_flight() && self.has_unflushed()
+    }
+
+    fn became_durable(&mut self) {
+        let outcome = self.count_votes().and_then(|()| self.count_commits());
+        self.close(outcome.map_err(Stop::Fault));
+    }
+}
