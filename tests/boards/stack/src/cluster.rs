@@ -123,6 +123,7 @@ impl<'g> Cluster<'g> {
     pub fn look(&mut self, place: usize) {
         let node = node(&mut self.nodes, place);
         let well = self.gauge.measure(Call::Status, || {
+            black_box((node.ticks_until_due(), node.leader()));
             let status = black_box(node.status());
             status.fault.is_none() && status.apply_fault.is_none()
         });
