@@ -61,6 +61,9 @@ impl NodeSet {
 
     /// The first member after `node`, going round: whoever was served last comes last.
     pub fn next_after(self, node: NodeId) -> Option<NodeId> {
+        if self.is_empty() {
+            return None;
+        }
         let above = u32::MAX.checked_shl(u32::from(node.0) + 1).unwrap_or(0);
         let rest = Self(self.0 & above);
         if rest.is_empty() { self.first() } else { rest.first() }

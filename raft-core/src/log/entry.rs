@@ -44,20 +44,32 @@ pub const BODY_BYTES_MAX: usize = u16::MAX as usize;
 /// The longest head together with the term.
 pub(crate) const OVERHEAD_BYTES_MAX: usize = 3 + 5;
 
-/// Reads the entry at the start of `bytes`; gives it and the bytes it takes.
+/// Reads the entry at the start of `bytes`; gives it and the bytes behind it.
 ///
 /// `None` for bytes that no node writes: cut short, too long, or a term out of bounds.
-pub(crate) fn read(previous: Term, bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
-    let (head, rest) = postcard::take_from_bytes::<u32>(bytes).ok()?;
+#[inline]
+pub(crate) fn read(previous: Term, bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (head, rest) = match bytes {
+        // What nearly every entry starts with.
+        [low, high, rest @ ..] if *low >= 0x80 && *high < 0x80 => {
+            (u32::from(low & 0x7F) | u32::from(*high) << 7, rest)
+        }
+        _ => number(bytes)?,
+    };
     let (step, rest) = match head & 1 {
         0 => (0, rest),
-        _ => postcard::take_from_bytes::<u32>(rest).ok().filter(|(step, _)| *step > 0)?,
+        _ => number(rest).filter(|(step, _)| *step > 0)?,
     };
-    let term = Term(previous.0.checked_add(step)?);
+    let term = Term(previous.0.checked_add(step).filter(|&term| term < Term::LIMIT.0)?);
     let length = (head >> 4) as usize;
-    let body = rest.get(..length).filter(|_| length <= BODY_BYTES_MAX && term < Term::LIMIT)?;
+    let (body, rest) = rest.split_at_checked(length).filter(|_| length <= BODY_BYTES_MAX)?;
     let [number, ..] = ((head >> 1) & 7).to_le_bytes();
-    Some((Entry { term, kind: Kind(number), body }, bytes.len() - rest.len() + length))
+    Some((Entry { term, kind: Kind(number), body }, rest))
+}
+
+#[inline(never)]
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    postcard::take_from_bytes(bytes).ok()
 }
 
 /// Writes an entry's head and term; gives their length. `None` if `buffer` is too short.
@@ -95,9 +107,8 @@ impl<'a> Entries<'a> {
     pub fn parse(previous: Term, bytes: &'a [u8]) -> Option<Self> {
         let (mut term, mut rest, mut count) = (previous, bytes, 0);
         while !rest.is_empty() {
-            let (entry, length) = read(term, rest)?;
-            term = entry.term;
-            rest = rest.get(length..)?;
+            let (entry, after) = read(term, rest)?;
+            (term, rest) = (entry.term, after);
             count += 1;
         }
         Some(Self { previous, bytes, count, last: term })
@@ -108,12 +119,12 @@ impl<'a> Entries<'a> {
         Self { previous, bytes, count, last }
     }
 
-    /// The run without its first entry; gives that entry and its encoded bytes too.
-    pub(crate) fn split_first(self) -> Option<(Entry<'a>, &'a [u8], Self)> {
-        let (entry, length) = read(self.previous, self.bytes)?;
-        let (encoded, bytes) = self.bytes.split_at_checked(length)?;
+    /// The run without its first entry; gives that entry and its encoded length too.
+    pub(crate) fn split_first(self) -> Option<(Entry<'a>, u32, Self)> {
+        let (entry, bytes) = read(self.previous, self.bytes)?;
+        let length = u32::try_from(self.bytes.len() - bytes.len()).ok()?;
         let count = self.count.checked_sub(1)?;
-        Some((entry, encoded, Self { previous: entry.term, bytes, count, last: self.last }))
+        Some((entry, length, Self { previous: entry.term, bytes, count, last: self.last }))
     }
 
     /// The entries, one by one.
@@ -168,10 +179,10 @@ mod tests {
                 assert!(used <= OVERHEAD_BYTES_MAX);
                 buffer[used..used + length].copy_from_slice(&body[..length]);
                 let encoded = &buffer[..used + length];
-                let (entry, taken) = read(previous, encoded).unwrap();
+                let (entry, rest) = read(previous, encoded).unwrap();
                 assert_eq!(entry, Entry { term, kind: Kind::COMMAND, body: &body[..length] });
-                assert_eq!(taken, encoded.len());
-                assert!(read(previous, &encoded[..taken - 1]).is_none(), "cut short");
+                assert!(rest.is_empty());
+                assert!(read(previous, &encoded[..encoded.len() - 1]).is_none(), "cut short");
             }
         }
     }

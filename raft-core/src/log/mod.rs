@@ -128,17 +128,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     ///
     /// The caller has made sure that the first one belongs after the last one here.
     pub fn extend(&mut self, entries: Entries<'_>) -> Option<u32> {
-        let mut rest = entries;
-        while let Some((entry, encoded, after)) = rest.split_first() {
-            let size = u32::try_from(encoded.len()).ok()?;
-            let Some(offset) = self.place(size).filter(|_| self.count < self.slots) else {
+        let before = self.count;
+        let (mut term, mut rest) = (entries.previous_term(), entries.bytes());
+        for (start, end) in self.rooms() {
+            let (run, mut offset) = (rest, start);
+            while let Some((entry, after)) = entry::read(term, rest) {
+                let size = u32::try_from(rest.len() - after.len()).ok()?;
+                if size > end - offset || self.count >= self.slots {
+                    break;
+                }
+                self.count_in(entry.term, offset, size)?;
+                (term, rest, offset) = (entry.term, after, offset + size);
+            }
+            let taken = run.get(..run.len() - rest.len())?;
+            self.ring_mut(start, offset - start)?.copy_from_slice(taken);
+            if rest.is_empty() {
                 break;
-            };
-            self.ring_mut(offset, size)?.copy_from_slice(encoded);
-            self.count_in(entry.term, offset, size)?;
-            rest = after;
+            }
         }
-        Some(entries.len() - rest.len())
+        Some(self.count - before)
     }
 
     /// Drops every entry above `index`. `None` if that is not within the log.
@@ -220,6 +228,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     /// The longest run of entries from `index` that lies in one piece and within both limits.
     pub fn run(&self, index: Index, entries_max: u32, bytes_max: usize) -> Option<Entries<'_>> {
         let start = self.slot(self.slot_number(index)?)?.offset;
+        let previous = self.term(index.previous())?;
+        let rest = u32::try_from(self.last.index.next().above(index)).ok()?;
+        // Mostly there is no more than fits.
+        if rest <= entries_max && self.tail > start && (self.tail - start) as usize <= bytes_max {
+            let bytes = self.ring().get(start as usize..self.tail as usize)?;
+            return Some(Entries::trusted(previous, self.last.term, bytes, rest));
+        }
         let (mut end, mut count, mut next) = (start, 0, index);
         while count < entries_max && next <= self.last.index {
             if self.slot(self.slot_number(next)?)?.offset != end {
@@ -232,8 +247,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             (end, count, next) = (after, count + 1, next.next());
         }
         let bytes = self.ring().get(start as usize..end as usize)?;
-        let (previous, last) = (self.term(index.previous())?, self.term(next.previous())?);
-        Some(Entries::trusted(previous, last, bytes, count))
+        Some(Entries::trusted(previous, self.term(next.previous())?, bytes, count))
     }
 
     /// How many bytes of the ring the entries from `index` to the last one take up.

@@ -117,9 +117,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         }
         let number = self.wrap_slot(self.count);
         let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
-        let (place, rest) = self.memory.as_mut().get_mut(start..)?.split_first_chunk_mut()?;
-        *place = offset.to_le_bytes();
-        *rest.first_chunk_mut()? = term.0.to_le_bytes();
+        let slot = u64::from(term.0) << 32 | u64::from(offset);
+        *self.memory.as_mut().get_mut(start..)?.first_chunk_mut()? = slot.to_le_bytes();
         self.count += 1;
         self.last = Position { term, index };
         self.tail = offset + size;
@@ -140,9 +139,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     pub(super) fn slot(&self, number: u32) -> Option<Slot> {
         let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
-        let (offset, rest) = self.memory.as_ref().get(start..)?.split_first_chunk()?;
-        let term = Term(u32::from_le_bytes(*rest.first_chunk()?));
-        Some(Slot { offset: u32::from_le_bytes(*offset), term })
+        let [a, b, c, d, e, f, g, h] = *self.memory.as_ref().get(start..)?.first_chunk()?;
+        let term = Term(u32::from_le_bytes([e, f, g, h]));
+        Some(Slot { offset: u32::from_le_bytes([a, b, c, d]), term })
     }
 
     /// Where the bytes of the entry at `index` end.
@@ -157,8 +156,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         }
         // The next entry went to the start of the ring: only this one's head tells its length.
         let bytes = self.ring().get(start as usize..)?;
-        let (_, length) = entry::read(Term::ZERO, bytes)?;
-        u32::try_from(length).ok()?.checked_add(start)
+        let (_, rest) = entry::read(Term::ZERO, bytes)?;
+        u32::try_from(bytes.len() - rest.len()).ok()?.checked_add(start)
     }
 
     pub(super) fn ring(&self) -> &[u8] {

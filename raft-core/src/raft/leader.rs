@@ -88,16 +88,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn count_commits(&mut self) -> Result<(), Fault> {
         let Role::Leader(leading) = &self.role else { return Ok(()) };
         let own = self.watermark.index();
-        let reached = self.membership.reached_by_quorum(|node| {
-            if node == self.config.id {
-                return Some(own);
+        let mut reached = self.committed.max(leading.first.previous());
+        for index in leading.followers.iter().map(|peer| peer.matched).chain([own]) {
+            if index.get() <= reached {
+                continue;
             }
-            leading.followers.iter().find(|peer| peer.id == node).map(|peer| peer.matched)
-        });
-        if let Some(reached) = reached
-            && reached.get() >= leading.first
-        {
-            self.committed = self.committed.max(reached.get());
+            let mut holders = NodeSet::EMPTY;
+            if own >= index {
+                holders.insert(self.config.id);
+            }
+            for peer in leading.followers.iter().filter(|peer| peer.matched >= index) {
+                holders.insert(peer.id);
+            }
+            if self.membership.has_quorum(holders) {
+                reached = index.get();
+            }
+        }
+        if reached >= leading.first {
+            self.committed = reached;
         }
         Ok(())
     }

@@ -30,21 +30,18 @@ impl Default for Turn {
 enum Lane {
     Answer,
     PreGrant,
-    Report,
-    Request,
-    Append,
+    /// What a node owes because of its role: a report, a request or entries.
+    Duty,
 }
 
 impl Lane {
-    const COUNT: usize = 5;
+    const COUNT: usize = 3;
 
     const fn next(self) -> Self {
         match self {
             Self::Answer => Self::PreGrant,
-            Self::PreGrant => Self::Report,
-            Self::Report => Self::Request,
-            Self::Request => Self::Append,
-            Self::Append => Self::Answer,
+            Self::PreGrant => Self::Duty,
+            Self::Duty => Self::Answer,
         }
     }
 }
@@ -103,22 +100,27 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.pre_grants.remove(peer);
                 Some((peer, length))
             }),
-            Lane::Report => self.owed_report().and_then(|(leader, report)| {
-                let length = self.write(report, buffer)?;
-                self.reported(report);
-                Some((leader, length))
-            }),
-            Lane::Request => self.owed_request().and_then(|(peer, request)| {
-                let length = self.write(request, buffer)?;
-                if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
-                    asking.owed.remove(peer);
+            Lane::Duty => match &self.role {
+                Role::Follower(_) => self.owed_report().and_then(|(leader, report)| {
+                    let length = self.write(report, buffer)?;
+                    self.reported(report);
+                    Some((leader, length))
+                }),
+                Role::PreCandidate(_) | Role::Candidate(_) => {
+                    self.owed_request().and_then(|(peer, request)| {
+                        let length = self.write(request, buffer)?;
+                        if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role
+                        {
+                            asking.owed.remove(peer);
+                        }
+                        Some((peer, length))
+                    })
                 }
-                Some((peer, length))
-            }),
-            Lane::Append => match self.owed_supply() {
-                Some((at, Supply::Append)) => self.write_append(at, buffer)?,
-                Some((at, Supply::Heartbeat)) => self.write_heartbeat(at, buffer),
-                None => None,
+                Role::Leader(_) => match self.owed_supply() {
+                    Some((at, Supply::Append)) => self.write_append(at, buffer)?,
+                    Some((at, Supply::Heartbeat)) => self.write_heartbeat(at, buffer),
+                    None => None,
+                },
             },
         })
     }
@@ -156,12 +158,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             let previous = previous.index;
             return Some((leader, Message::Reject { round, previous, hint, standing }));
         }
+        if !following.owes {
+            return None;
+        }
         let index = self.watermark.up_to(following.verified);
         let settled = index.get() == following.verified;
         // While the rest is not durable, the same words again would say nothing.
         let news = following.echoed < round || following.reported < index.get();
         let message = Message::Acknowledge { round, index, settled, standing };
-        (following.owes && (settled || news)).then_some((leader, message))
+        (settled || news).then_some((leader, message))
     }
 
     fn reported(&mut self, report: Message<'_>) {
@@ -198,9 +203,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     fn owed_supply(&self) -> Option<(usize, Supply)> {
         let Role::Leader(leading) = &self.role else { return None };
         let (before, after) = leading.followers.split_at_checked(leading.served)?;
-        let after = after.iter().enumerate().map(|(at, peer)| (at + before.len(), peer));
-        let mut turn = after.chain(before.iter().enumerate());
-        turn.find_map(|(at, peer)| Some((at, self.supply(peer)?)))
+        let owed = |followers: &[Progress]| {
+            followers.iter().enumerate().find_map(|(at, peer)| Some((at, self.supply(peer)?)))
+        };
+        owed(after).map(|(at, supply)| (at + before.len(), supply)).or_else(|| owed(before))
     }
 
     fn supply(&self, peer: &Progress) -> Option<Supply> {
@@ -209,8 +215,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Flow::Probe => true,
             Flow::Replicate => {
                 // A member whose word does not count has no window: it is paused after each append.
-                let open = !peer.counted || self.window(peer) > 0;
-                peer.next <= self.log.last().index && open
+                peer.next <= self.log.last().index && (!peer.counted || self.window(peer) > 0)
             }
             Flow::Snapshot => false,
         };
@@ -222,12 +227,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// How many more entries may be on their way to this follower.
     fn window(&self, peer: &Progress) -> u32 {
-        let matched = peer.matched.get();
+        if peer.in_flight() == 0 {
+            return self.config.window_entries;
+        }
         let entries = u64::from(self.config.window_entries).saturating_sub(peer.in_flight());
-        let first = matched.max(self.log.base().index).next();
+        let first = peer.matched.get().max(self.log.base().index).next();
         let behind = self.log.bytes_from(first).zip(self.log.bytes_from(peer.next));
         let bytes = behind.map_or(0, |(all, unsent)| all.saturating_sub(unsent));
-        let open = peer.in_flight() == 0 || bytes < self.config.window_bytes;
+        let open = bytes < self.config.window_bytes;
         if open { u32::try_from(entries).unwrap_or(u32::MAX) } else { 0 }
     }
 

@@ -1,7 +1,8 @@
 //! Storage that forgets like the real thing: for tests, and for boards that keep nothing.
 //!
-//! What was flushed lies in an image; what was not lies behind it as a journal of bytes. A crash
-//! cuts the journal after any byte, and the record that was cut is gone with all that follow it.
+//! Records are written to a journal of bytes, of which the first part is flushed. A crash cuts the
+//! rest after any byte, and the record that was cut is gone with all that follow it. What was
+//! flushed is folded into an image, a log like the node's, when the journal is full or looked at.
 
 use super::{Identity, Record, Storage};
 use crate::log::{Entries, Log, UnfitMemory};
@@ -15,17 +16,19 @@ pub struct MemoryStorage<B: AsRef<[u8]> + AsMut<[u8]>> {
     ballot: Ballot,
     image: Log<B>,
     journal: B,
-    /// How much of the journal is written.
-    written: usize,
-    /// How much of it a flush that has begun will make durable.
+    /// How much of the journal is flushed, at most `begun`.
+    flushed: usize,
+    /// How much of it will be flushed when the flush that has begun ends, at most `written`.
     begun: usize,
+    /// How much of it is written.
+    written: usize,
 }
 
 /// Why [`MemoryStorage`] refused a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum MemoryStorageError {
-    /// The journal is full: it must hold what one flush writes.
+    /// The journal is full: it must hold what is written between two flushes.
     JournalFull,
     /// The image is full: it must be as large as the node's log.
     ImageFull,
@@ -47,37 +50,38 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
     pub fn new(image: B, journal: B) -> Result<Self, UnfitMemory> {
         let image = Log::new(image)?;
         let ballot = Ballot::default();
-        Ok(Self { identity: None, ballot, image, journal, written: 0, begun: 0 })
+        Ok(Self { identity: None, ballot, image, journal, flushed: 0, begun: 0, written: 0 })
     }
 
     /// Finishes what [`begin_flush`](Storage::begin_flush) began, as a driver's interrupt would.
-    pub fn finish_flush(&mut self) -> Result<(), MemoryStorageError> {
-        self.keep(self.begun)
+    pub fn finish_flush(&mut self) {
+        self.flushed = self.begun;
     }
 
     /// The power fails: of the bytes that were not flushed only the first `kept` reached the
     /// medium. [`MemoryStorage::unflushed_bytes`] is the most there is to keep.
     pub fn crash(&mut self, kept: usize) -> Result<(), MemoryStorageError> {
-        self.written = self.written.min(kept);
-        self.keep(self.written)?;
-        self.written = 0;
+        self.flushed += kept.min(self.unflushed_bytes());
+        self.fold()?;
+        (self.flushed, self.begun, self.written) = (0, 0, 0);
         Ok(())
-    }
-
-    /// The log as it would be found after a crash that keeps nothing more.
-    pub fn flushed(&self) -> &Log<B> {
-        &self.image
     }
 
     /// How many bytes a crash could lose.
     pub fn unflushed_bytes(&self) -> usize {
-        self.written
+        self.written - self.flushed
     }
 
-    /// Moves the whole records among the journal's first `limit` bytes into the image.
-    fn keep(&mut self, limit: usize) -> Result<(), MemoryStorageError> {
+    /// The log as it would be found after a crash that keeps nothing more.
+    pub fn flushed(&mut self) -> Result<&Log<B>, MemoryStorageError> {
+        self.fold()?;
+        Ok(&self.image)
+    }
+
+    /// Moves the whole records of what is flushed out of the journal and into the image.
+    fn fold(&mut self) -> Result<(), MemoryStorageError> {
         let journal = self.journal.as_mut().get_mut(..self.written).unwrap_or_default();
-        let mut rest = journal.get(..limit).unwrap_or_default();
+        let mut rest = journal.get(..self.flushed).unwrap_or_default();
         while let Some((record, after)) = read(rest) {
             match record {
                 Record::Identity(identity) => self.identity = Some(identity),
@@ -91,11 +95,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
             }
             rest = after;
         }
-        let kept = limit.min(self.written) - rest.len();
-        journal.copy_within(kept.., 0);
-        self.written -= kept;
-        self.begun = self.begun.saturating_sub(kept);
+        let folded = self.flushed - rest.len();
+        journal.copy_within(folded.., 0);
+        self.flushed -= folded;
+        self.begun = self.begun.saturating_sub(folded);
+        self.written -= folded;
         Ok(())
+    }
+
+    /// Writes a record behind the others. `None` if there is no room.
+    fn push(&mut self, head: Head, bytes: &[u8]) -> Option<()> {
+        let room = self.journal.as_mut().get_mut(self.written..)?;
+        let used = postcard::to_slice(&head, room).ok()?.len();
+        room.get_mut(used..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        self.written += used + bytes.len();
+        Some(())
     }
 }
 
@@ -103,6 +117,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
     type Error = MemoryStorageError;
 
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Self::Error> {
+        self.fold()?;
         let Some(identity) = self.identity else { return Ok(()) };
         each(Record::Identity(identity));
         each(Record::Ballot(self.ballot));
@@ -130,17 +145,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 (Head::Entries { after, length }, bytes)
             }
         };
-        let room = self.journal.as_mut().get_mut(self.written..).unwrap_or_default();
-        let used = postcard::to_slice(&head, room).map(|head| head.len());
-        let used = used.map_err(|_| MemoryStorageError::JournalFull)?;
-        let room = room.get_mut(used..).and_then(|room| room.get_mut(..bytes.len()));
-        room.ok_or(MemoryStorageError::JournalFull)?.copy_from_slice(bytes);
-        self.written += used + bytes.len();
+        if self.push(head, bytes).is_none() {
+            self.fold()?;
+            self.push(head, bytes).ok_or(MemoryStorageError::JournalFull)?;
+        }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Self::Error> {
-        self.keep(self.written)
+        (self.flushed, self.begun) = (self.written, self.written);
+        Ok(())
     }
 
     fn begin_flush(&mut self) -> Result<(), Self::Error> {

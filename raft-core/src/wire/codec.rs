@@ -9,11 +9,11 @@
 //!
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
+use super::number::{Reader, Writer};
 use super::{Answer, Counted, Datagram, DecodeError, Message, Standing, VERSION};
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
 use crate::types::{Index, Position, Round, Term};
-use serde::{Deserialize, Serialize};
 
 const VOTE_REQUEST: u8 = 1;
 const VOTE_ANSWER: u8 = 2;
@@ -31,57 +31,16 @@ const UNCOUNTED: u8 = 1;
 /// Of acknowledgements: nothing that matches is still to become durable.
 const SETTLED: u8 = 2;
 
-#[derive(Serialize, Deserialize)]
-struct Head {
-    tag: u8,
-    flags: u8,
-    term: Term,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VoteRequest {
-    attempt: Round,
-    last: Position,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Heartbeat {
-    round: Round,
-    committed: Index,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Append {
-    round: Round,
-    previous: Index,
-    /// How far the previous entry's term is below the sender's.
-    term_below: u32,
-    /// How far the commit is above the previous entry.
-    committed_above: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Acknowledge {
-    round: Round,
-    index: Index,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Reject {
-    round: Round,
-    previous: Index,
-    hint: Position,
-}
-
 /// Writes a datagram; gives its length. The entries of an append are not written.
 ///
 /// `None` if the buffer is too short.
 pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
     let term = datagram.term;
-    match datagram.message {
+    let (kind, flags, fields, count) = match datagram.message {
         Message::VoteRequest { standing, attempt, last } => {
             let flags = if standing == Standing::Pre { PRE } else { 0 };
-            write(buffer, VOTE_REQUEST, flags, term, &VoteRequest { attempt, last: last.get() })
+            let Position { term, index } = last.get();
+            (VOTE_REQUEST, flags, [attempt.0, u64::from(term.0), index.0, 0], 3)
         }
         Message::VoteAnswer(answer) => {
             let flags = match answer {
@@ -89,125 +48,115 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
                 Answer::PreGranted => PRE | GRANTED,
                 Answer::Granted(_) => GRANTED,
             };
-            write(buffer, VOTE_ANSWER, flags, term, &())
+            (VOTE_ANSWER, flags, [0; 4], 0)
         }
-        Message::Heartbeat { round, committed } => {
-            write(buffer, HEARTBEAT, 0, term, &Heartbeat { round, committed })
-        }
+        Message::Heartbeat { round, committed } => (HEARTBEAT, 0, [round.0, committed.0, 0, 0], 2),
         Message::Append { round, previous, committed, .. } => {
-            let term_below = term.0.checked_sub(previous.term.0)?;
+            let term_below = u64::from(term.0.checked_sub(previous.term.0)?);
             // Both are below 2^62, so that neither cast nor difference can go wrong.
-            let committed_above = committed.0 as i64 - previous.index.0 as i64;
-            let previous = previous.index;
-            let fields = Append { round, previous, term_below, committed_above };
-            write(buffer, APPEND, 0, term, &fields)
+            let above = committed.0 as i64 - previous.index.0 as i64;
+            let above = ((above << 1) ^ (above >> 63)) as u64;
+            (APPEND, 0, [round.0, previous.index.0, term_below, above], 4)
         }
         Message::Acknowledge { round, index, settled, standing } => {
             let flags = if settled { SETTLED } else { 0 } | uncounted(standing);
-            write(buffer, ACKNOWLEDGE, flags, term, &Acknowledge { round, index: index.get() })
+            (ACKNOWLEDGE, flags, [round.0, index.get().0, 0, 0], 2)
         }
         Message::Reject { round, previous, hint, standing } => {
-            write(buffer, REJECT, uncounted(standing), term, &Reject { round, previous, hint })
+            let fields = [round.0, previous.0, u64::from(hint.term.0), hint.index.0];
+            (REJECT, uncounted(standing), fields, 4)
         }
+    };
+    let mut writer = Writer::new(buffer);
+    writer.byte((VERSION << 5) | kind)?;
+    writer.byte(flags)?;
+    writer.number(u64::from(term.0))?;
+    for field in fields.into_iter().take(count) {
+        writer.number(field)?;
     }
+    Some(writer.used())
 }
 
-/// Reads a datagram. Costs no more than a look at each byte, whatever the bytes are.
+/// Reads a datagram, and checks that everything in it keeps to its bounds.
 pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
-    let first = bytes.first().ok_or(DecodeError::Malformed)?;
-    if first >> 5 != VERSION {
+    let mut reader = Reader(bytes);
+    let tag = reader.byte().ok_or(DecodeError::Malformed)?;
+    if tag >> 5 != VERSION {
         return Err(DecodeError::Version);
     }
-    let (Head { tag, flags, term }, rest) = read(bytes)?;
+    let flags = reader.byte().ok_or(DecodeError::Malformed)?;
+    let known = match tag {
+        VOTE_REQUEST => PRE,
+        VOTE_ANSWER => PRE | GRANTED,
+        HEARTBEAT | APPEND => 0,
+        ACKNOWLEDGE => UNCOUNTED | SETTLED,
+        REJECT => UNCOUNTED,
+        _ => return Err(DecodeError::Kind),
+    };
+    if flags & !known != 0 || (tag == VOTE_ANSWER && flags == PRE) {
+        return Err(DecodeError::Kind);
+    }
+    fields(tag, flags, &mut reader).ok_or(DecodeError::Malformed)
+}
+
+fn fields<'a>(tag: u8, flags: u8, reader: &mut Reader<'a>) -> Option<Datagram<'a>> {
+    let term = Term(reader.word()?);
     let message = match tag {
         VOTE_REQUEST => {
-            only(flags, PRE)?;
-            let VoteRequest { attempt, last } = read_all(rest)?;
+            let attempt = round(reader)?;
             let standing = match flags & PRE {
                 0 => Standing::Real(promised_by_peer(term)),
                 _ => Standing::Pre,
             };
-            let last = promised_by_peer(in_bounds(last)?);
-            Message::VoteRequest { standing, attempt, last }
+            Message::VoteRequest { standing, attempt, last: promised_by_peer(position(reader)?) }
         }
-        VOTE_ANSWER => {
-            let answer = match flags {
-                0 => Answer::Refused,
-                GRANTED => Answer::Granted(promised_by_peer(term)),
-                PRE_GRANTED => Answer::PreGranted,
-                _ => return Err(DecodeError::Kind),
-            };
-            read_all(rest).map(|()| Message::VoteAnswer(answer))?
-        }
-        HEARTBEAT => {
-            only(flags, 0)?;
-            let Heartbeat { round, committed } = read_all(rest)?;
-            Message::Heartbeat { round, committed: index_in_bounds(committed)? }
-        }
-        APPEND => {
-            only(flags, 0)?;
-            append(term, rest)?
-        }
+        VOTE_ANSWER => Message::VoteAnswer(match flags {
+            0 => Answer::Refused,
+            GRANTED => Answer::Granted(promised_by_peer(term)),
+            _ => Answer::PreGranted,
+        }),
+        HEARTBEAT => Message::Heartbeat { round: round(reader)?, committed: index(reader)? },
+        APPEND => return Some(Datagram { term, message: append(term, reader)? }),
         ACKNOWLEDGE => {
-            only(flags, UNCOUNTED | SETTLED)?;
-            let Acknowledge { round, index } = read_all(rest)?;
-            let index = promised_by_peer(index_in_bounds(index)?);
+            let (round, index) = (round(reader)?, promised_by_peer(index(reader)?));
             let settled = flags & SETTLED != 0;
             Message::Acknowledge { round, index, settled, standing: counted(flags) }
         }
-        REJECT => {
-            only(flags, UNCOUNTED)?;
-            let Reject { round, previous, hint } = read_all(rest)?;
-            let (previous, hint) = (index_in_bounds(previous)?, in_bounds(hint)?);
-            Message::Reject { round, previous, hint, standing: counted(flags) }
+        _ => {
+            let (round, previous) = (round(reader)?, index(reader)?);
+            Message::Reject { round, previous, hint: position(reader)?, standing: counted(flags) }
         }
-        _ => return Err(DecodeError::Kind),
     };
-    Ok(Datagram { term, message })
+    reader.0.is_empty().then_some(Datagram { term, message })
 }
 
-const PRE_GRANTED: u8 = PRE | GRANTED;
-
-fn append(term: Term, bytes: &[u8]) -> Result<Message<'_>, DecodeError> {
-    let (fields, rest) = read(bytes)?;
-    let Append { round, previous, term_below, committed_above } = fields;
-    let index = index_in_bounds(previous)?;
-    let committed = index.0.checked_add_signed(committed_above).ok_or(DecodeError::Malformed)?;
-    let committed = index_in_bounds(Index(committed))?;
-    let below = term.0.checked_sub(term_below).ok_or(DecodeError::Malformed)?;
-    let previous = in_bounds(Position { term: Term(below), index })?;
-    let entries = Entries::parse(previous.term, rest).ok_or(DecodeError::Malformed)?;
+fn append<'a>(term: Term, reader: &mut Reader<'a>) -> Option<Message<'a>> {
+    let (round, index) = (round(reader)?, index(reader)?);
+    let below = Term(term.0.checked_sub(reader.word()?)?);
+    let above = reader.number()?;
+    let above = (above >> 1) as i64 ^ -((above & 1) as i64);
+    let committed = Index(index.0.checked_add_signed(above)?);
+    let previous = Position { term: below, index };
+    let entries = Entries::parse(below, reader.0)?;
     // Nobody leads in a term and appends entries of a later one.
-    if entries.last_term() > term || index.0 + u64::from(entries.len()) >= Index::LIMIT.0 {
-        return Err(DecodeError::Malformed);
-    }
-    Ok(Message::Append { round, previous, committed, entries })
+    let sound = entries.last_term() <= term
+        && below < Term::LIMIT
+        && committed < Index::LIMIT
+        && index.0 + u64::from(entries.len()) < Index::LIMIT.0;
+    sound.then_some(Message::Append { round, previous, committed, entries })
 }
 
-fn write<T: Serialize>(
-    buffer: &mut [u8],
-    kind: u8,
-    flags: u8,
-    term: Term,
-    fields: &T,
-) -> Option<usize> {
-    let head = Head { tag: (VERSION << 5) | kind, flags, term };
-    let used = postcard::to_slice(&(head, fields), buffer).ok()?.len();
-    Some(used)
+fn round(reader: &mut Reader<'_>) -> Option<Round> {
+    reader.number().map(Round)
 }
 
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
-    postcard::take_from_bytes(bytes).map_err(|_| DecodeError::Malformed)
+fn index(reader: &mut Reader<'_>) -> Option<Index> {
+    reader.number().map(Index).filter(|index| *index < Index::LIMIT)
 }
 
-/// Reads fields that nothing may follow.
-fn read_all<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
-    let (fields, rest) = read(bytes)?;
-    if rest.is_empty() { Ok(fields) } else { Err(DecodeError::Malformed) }
-}
-
-fn only(flags: u8, known: u8) -> Result<(), DecodeError> {
-    if flags & !known == 0 { Ok(()) } else { Err(DecodeError::Kind) }
+fn position(reader: &mut Reader<'_>) -> Option<Position> {
+    let term = reader.word().map(Term).filter(|term| *term < Term::LIMIT)?;
+    Some(Position { term, index: index(reader)? })
 }
 
 fn uncounted(standing: Counted) -> u8 {
@@ -216,13 +165,4 @@ fn uncounted(standing: Counted) -> u8 {
 
 fn counted(flags: u8) -> Counted {
     if flags & UNCOUNTED != 0 { Counted::No } else { Counted::Yes }
-}
-
-fn index_in_bounds(index: Index) -> Result<Index, DecodeError> {
-    if index < Index::LIMIT { Ok(index) } else { Err(DecodeError::Malformed) }
-}
-
-fn in_bounds(position: Position) -> Result<Position, DecodeError> {
-    index_in_bounds(position.index)?;
-    if position.term < Term::LIMIT { Ok(position) } else { Err(DecodeError::Malformed) }
 }

@@ -7,6 +7,7 @@
 
 mod codec;
 mod envelope;
+mod number;
 
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};

@@ -39,10 +39,14 @@ pub const TERM: Term = Term(300);
 /// Where its first command stands; the leader's own first entry is before it.
 pub const FIRST_COMMAND: Index = Index(1_000_000);
 
-const NODES: u8 = 3;
-const LEADER: usize = 0;
+/// The node that is elected.
+pub const LEADER: NodeId = NodeId(0);
+/// The others.
+pub const FOLLOWERS: [NodeId; 2] = [NodeId(1), NodeId(2)];
+const MEMBERS: [NodeId; 3] = [LEADER, FOLLOWERS[0], FOLLOWERS[1]];
+
 const MTU: usize = 1400;
-/// Longer than the longest election timeout of node 0, and than a few heartbeats.
+/// Longer than the longest election timeout and a few heartbeats.
 const SETTLING_TICKS: u32 = 40;
 /// The log keeps every entry of a run: 26 bytes each.
 const LOG_BYTES: usize = 4 << 20;
@@ -51,20 +55,21 @@ type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
 
 /// A cluster that has elected its first node.
 pub struct Cluster {
-    nodes: Vec<Member>,
+    /// Each at the place of its id.
+    nodes: [Member; 3],
     buffer: [u8; MTU],
     proposed: u64,
     sent_bytes: u64,
 }
 
 impl Cluster {
-    /// Elects node 0, in [`TERM`]. The logs begin where indices take three bytes on the wire, as
+    /// Elects [`LEADER`] in [`TERM`]. The logs begin where indices take three bytes on the wire, as
     /// they do for most of a cluster's life.
     pub fn elected() -> Self {
-        let nodes = (0..NODES).map(|id| member(NodeId(id))).collect();
+        let nodes = MEMBERS.map(member);
         let mut cluster = Self { nodes, buffer: [0; MTU], proposed: 0, sent_bytes: 0 };
         cluster.settle();
-        let status = cluster.nodes[LEADER].status();
+        let status = cluster.node(LEADER).status();
         assert_eq!((status.role, status.term), (RoleName::Leader, TERM));
         assert_eq!(status.last.next(), FIRST_COMMAND);
         cluster
@@ -81,10 +86,8 @@ impl Cluster {
         for _ in 0..commands {
             self.propose();
         }
-        self.leader_turn();
-        while self.nodes[LEADER].machine().applied < self.proposed {
-            self.follower_turns();
-            self.leader_turn();
+        while self.node(LEADER).machine().applied < self.proposed {
+            self.every_turn();
         }
     }
 
@@ -92,7 +95,7 @@ impl Cluster {
     pub fn propose(&mut self) {
         let mut command = [0x5A; 16];
         command[..8].copy_from_slice(&self.proposed.to_le_bytes());
-        self.nodes[LEADER].propose(&command).expect("a leader with room in its log");
+        self.node(LEADER).propose(&command).expect("a leader with room in its log");
         self.proposed += 1;
     }
 
@@ -103,8 +106,8 @@ impl Cluster {
             self.tick();
             self.every_turn();
         }
-        let leader = self.nodes[LEADER].status();
-        let expected = *self.nodes[LEADER].machine();
+        let leader = self.node(LEADER).status();
+        let expected = *self.node(LEADER).machine();
         assert_eq!(expected.applied, self.proposed, "every command is applied once");
         for node in &self.nodes {
             assert_eq!(node.status().applied, leader.last, "every entry is applied");
@@ -112,11 +115,17 @@ impl Cluster {
         }
     }
 
-    /// Each node's loop runs once.
+    /// Each node's loop runs once. A leader's appends leave before its own flush, a follower's
+    /// acknowledgements after it, and what has come of them the leader applies.
     pub fn every_turn(&mut self) {
-        self.leader_turn();
-        self.follower_turns();
-        self.leader_turn();
+        self.send_all(LEADER);
+        self.flush(LEADER);
+        for follower in FOLLOWERS {
+            self.flush(follower);
+            self.send_all(follower);
+            self.apply_all(follower);
+        }
+        self.apply_all(LEADER);
     }
 
     /// Sends one datagram of this node and has it received; gives it.
@@ -130,7 +139,7 @@ impl Cluster {
 
     /// This node makes durable what it has received.
     pub fn flush(&mut self, node: NodeId) {
-        self.nodes[usize::from(node.0)].flush().expect("storage as large as the log");
+        self.node(node).flush().expect("storage as large as the log");
     }
 
     /// How many bytes of datagrams the nodes have sent to each other.
@@ -138,44 +147,31 @@ impl Cluster {
         self.sent_bytes
     }
 
-    /// A leader's appends leave before its own flush.
-    fn leader_turn(&mut self) {
-        self.send_all(LEADER);
-        self.flush(NodeId(LEADER as u8));
-        self.apply_all(LEADER);
+    fn send_all(&mut self, from: NodeId) {
+        while self.send(from).is_some() {}
     }
 
-    /// A follower's acknowledgements leave after its flush.
-    fn follower_turns(&mut self) {
-        for node in LEADER + 1..usize::from(NODES) {
-            self.flush(NodeId(node as u8));
-            self.send_all(node);
-            self.apply_all(node);
-        }
+    fn apply_all(&mut self, node: NodeId) {
+        while self.node(node).apply().is_some() {}
     }
 
-    fn send_all(&mut self, node: usize) {
-        while self.send(NodeId(node as u8)).is_some() {}
-    }
-
-    fn apply_all(&mut self, node: usize) {
-        while self.nodes[node].apply().is_some() {}
+    fn node(&mut self, id: NodeId) -> &mut Member {
+        &mut self.nodes[usize::from(id.0)]
     }
 }
 
 /// A founder whose storage says that it has lived for a long time.
 fn member(id: NodeId) -> Member {
     let mut storage = MemoryStorage::new(vec![0; LOG_BYTES], vec![0; LOG_BYTES]).expect("memory");
-    let voters: Vec<NodeId> = (0..NODES).map(NodeId).collect();
-    format(&mut storage, Identity::founder(ClusterId(1), id, &voters)).expect("blank storage");
+    format(&mut storage, Identity::founder(ClusterId(1), id, &MEMBERS)).expect("blank storage");
     let term = Term(TERM.0 - 1);
     let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
     for record in [Record::Ballot(Ballot { term, vote: None }), Record::Base(base)] {
         storage.write(record).expect("room for a record");
     }
     storage.flush().expect("room for two records");
-    // The others wait longer, so that node 0 is elected, and at the first attempt.
-    let extra_wait_ticks = if usize::from(id.0) == LEADER { 0 } else { SETTLING_TICKS };
+    // The others wait longer, so that the leader is elected at the first attempt.
+    let extra_wait_ticks = if id == LEADER { 0 } else { SETTLING_TICKS };
     let config = Config { frame_bytes: MTU as u32, extra_wait_ticks, ..Config::new(id, 1) };
     Node::recover(config, vec![0; LOG_BYTES], storage, Tally::default()).expect("a sound storage")
 }

@@ -3,9 +3,9 @@
 //! Terms, indices and rounds take more bytes the higher they are, so the nodes are first brought
 //! to a high one of each: by their storage, and by letting time pass.
 
-use crate::cluster::{Cluster, FIRST_COMMAND, TERM};
+use crate::cluster::{Cluster, FIRST_COMMAND, FOLLOWERS, LEADER, TERM};
 use raft_core::wire::{self, Datagram, Message};
-use raft_core::{Index, NodeId, Round};
+use raft_core::{Index, Round};
 
 /// The bytes of a datagram, without what a link puts around it.
 pub struct Sizes {
@@ -20,9 +20,6 @@ pub struct Sizes {
 
 /// How many heartbeats a leader has sent, by the time that it is listened to.
 const ROUND: Round = Round(100_000);
-
-const LEADER: NodeId = NodeId(0);
-const FOLLOWERS: [NodeId; 2] = [NodeId(1), NodeId(2)];
 
 /// Listens to a leader and its followers.
 pub fn measure() -> Sizes {

@@ -140,7 +140,8 @@ impl Cluster {
     pub fn flushed_entry(&self, id: u8, index: raft_core::Index) -> Option<String> {
         let member = self.members.get(&id)?;
         let disk = member.node.as_ref().map(|node| node.storage()).or(member.disk.as_ref())?;
-        let entry = disk.memory.flushed().get(index)?;
+        let mut memory = disk.memory.clone();
+        let entry = memory.flushed().ok()?.get(index)?;
         Some(words::entry(entry.term, entry.kind, entry.body))
     }
 
@@ -162,7 +163,7 @@ impl Cluster {
         let token = self.members.get_mut(&id).and_then(|member| member.token.take());
         let token = token.ok_or(format!("no flush of {id} was begun"))?;
         let node = self.node_mut(id)?;
-        node.storage_mut().memory.finish_flush().map_err(|error| format!("{error:?}"))?;
+        node.storage_mut().memory.finish_flush();
         Ok(node.flushed(token))
     }
 

@@ -1,0 +1,68 @@
+//! Numbers one behind the other, as postcard has them: seven bits a byte, the lowest first, and
+//! the top bit says that more follow.
+
+/// Writes into a buffer from its start.
+pub(super) struct Writer<'b> {
+    buffer: &'b mut [u8],
+    used: usize,
+}
+
+impl<'b> Writer<'b> {
+    pub(super) fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, used: 0 }
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// `None` if the buffer is full.
+    pub(super) fn byte(&mut self, byte: u8) -> Option<()> {
+        *self.buffer.get_mut(self.used)? = byte;
+        self.used += 1;
+        Some(())
+    }
+
+    pub(super) fn number(&mut self, mut number: u64) -> Option<()> {
+        while number >= 0x80 {
+            let [low, ..] = number.to_le_bytes();
+            self.byte(low | 0x80)?;
+            number >>= 7;
+        }
+        let [low, ..] = number.to_le_bytes();
+        self.byte(low)
+    }
+}
+
+/// Reads bytes from outside.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl Reader<'_> {
+    /// `None` if there is none left.
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    /// `None` if it is cut short or needs more than 64 bits.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (mut number, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+            shift += 7;
+            if shift > 56 {
+                // Nothing that travels is that long.
+                return None;
+            }
+        }
+    }
+
+    pub(super) fn word(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
+    }
+}
