@@ -44,21 +44,6 @@ impl Membership {
         let majority = |half: NodeSet| nodes.intersection(half).len() * 2 > half.len();
         majority(self.incoming) && (self.outgoing.is_empty() || majority(self.outgoing))
     }
-
-    /// The highest value that a quorum has reached. `None` if there is no quorum of values.
-    ///
-    /// Counts for each value who has as much: a few dozen comparisons, and no sorting.
-    pub(crate) fn reached_by_quorum<T: Copy + Ord>(
-        &self,
-        value: impl Fn(NodeId) -> Option<T>,
-    ) -> Option<T> {
-        let values = || self.voters().iter().filter_map(&value);
-        let reached = |least: T| {
-            let has = |node: &NodeId| value(*node).is_some_and(|value| value >= least);
-            self.has_quorum(self.voters().iter().filter(has).collect())
-        };
-        values().filter(|&least| reached(least)).max()
-    }
 }
 
 #[cfg(test)]
@@ -79,25 +64,5 @@ mod tests {
         let joint = Membership { outgoing: set(&[3, 4, 5]), ..three };
         assert!(joint.has_quorum(set(&[1, 3, 4])) && !joint.has_quorum(set(&[1, 2, 3])));
         assert!(!Membership::default().has_quorum(set(&[1, 2, 3])), "nobody votes");
-    }
-
-    #[test]
-    fn the_reached_value_is_the_one_that_sorting_finds() {
-        let mut state = 1_u32;
-        for size in 1..=9_u8 {
-            let nodes: NodeSet = (0..size).map(NodeId).collect();
-            for _ in 0..200 {
-                let values: [u32; 9] = core::array::from_fn(|_| {
-                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    state >> 29
-                });
-                let mut sorted = values;
-                sorted[..size as usize].sort_unstable_by(|a, b| b.cmp(a));
-                let expected = sorted[size as usize / 2];
-                let membership = Membership::of_voters(nodes);
-                let reached = membership.reached_by_quorum(|node| Some(values[node.0 as usize]));
-                assert_eq!(reached, Some(expected), "{values:?} of {size}");
-            }
-        }
     }
 }

@@ -128,7 +128,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         };
         let last = raft.log.last().term;
         if last > raft.ballot.term {
-            raft.ballot = Ballot { term: last, vote: None };
+            // Whom it voted for in that term is not known, so it has no vote left to give in it.
+            raft.ballot = Ballot { term: last, vote: Some(raft.config.id) };
         }
         raft
     }

@@ -89,7 +89,8 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
 
 fn crash(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
     black_box(storage.begin_flush()).ok();
-    black_box(storage.finish_flush()).ok();
+    storage.finish_flush();
+    black_box(storage.flushed()).ok();
     black_box(storage.unflushed_bytes());
     black_box(storage.crash(input.size())).ok();
     black_box(storage.recover(&mut |record| {

@@ -87,7 +87,7 @@ impl<'g> Cluster<'g> {
             if place > 0 {
                 node.flush().expect("storage that works");
             } else if let Some(token) = node.begin_flush().expect("storage that works") {
-                node.storage_mut().finish_flush().expect("storage that works");
+                node.storage_mut().finish_flush();
                 node.flushed(token);
             }
         });
