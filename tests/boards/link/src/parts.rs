@@ -89,6 +89,9 @@ pub fn compare<T: Eq + Hash>(value: &T) {
 fn look(entries: Entries<'_>) {
     black_box((entries.len(), entries.is_empty(), entries.bytes()));
     black_box((entries.last_term(), entries.previous_term()));
+    entries.iter().for_each(|entry| {
+        black_box(entry);
+    });
 }
 
 /// The least that can hash.
