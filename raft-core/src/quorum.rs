@@ -4,7 +4,6 @@
 //! with anything, and a membership without voters agrees with nothing.
 
 use crate::node_set::NodeSet;
-use crate::types::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// How many members a cluster can have, learners and both halves of a joint membership counted:
@@ -49,6 +48,7 @@ impl Membership {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::NodeId;
 
     fn set(nodes: &[u8]) -> NodeSet {
         nodes.iter().map(|&node| NodeId(node)).collect()

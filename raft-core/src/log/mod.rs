@@ -155,7 +155,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         if index == self.base.index {
             self.restart_after(self.base);
         } else {
-            self.tail = self.end_of(index)?;
+            self.tail = self.end_of(self.slot_number(index)?)?;
             self.count = self.distance(index)?;
             self.last = Position { term, index };
         }
@@ -227,27 +227,35 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     /// The longest run of entries from `index` that lies in one piece and within both limits.
     pub fn run(&self, index: Index, entries_max: u32, bytes_max: usize) -> Option<Entries<'_>> {
-        let start = self.slot(self.slot_number(index)?)?.offset;
-        let previous = self.term(index.previous())?;
-        let rest = u32::try_from(self.last.index.next().above(index)).ok()?;
-        // Mostly there is no more than fits.
+        let (bytes, count) = self.piece(index, entries_max, bytes_max)?;
+        let (before, last) = (index.previous(), Index(index.previous().0 + u64::from(count)));
+        Some(Entries::trusted(self.term(before)?, self.term(last)?, bytes, count))
+    }
+
+    /// The bytes of such a run, and how many entries they are.
+    pub(crate) fn piece(
+        &self,
+        index: Index,
+        entries_max: u32,
+        bytes_max: usize,
+    ) -> Option<(&[u8], u32)> {
+        let skipped = self.distance(index)?.checked_sub(1)?;
+        let mut number = self.wrap_slot(skipped);
+        let start = self.slot(number)?.offset;
+        let rest = self.count - skipped;
+        // Mostly there is no more than fits, and it lies in one piece.
         if rest <= entries_max && self.tail > start && (self.tail - start) as usize <= bytes_max {
-            let bytes = self.ring().get(start as usize..self.tail as usize)?;
-            return Some(Entries::trusted(previous, self.last.term, bytes, rest));
+            return Some((self.ring().get(start as usize..self.tail as usize)?, rest));
         }
-        let (mut end, mut count, mut next) = (start, 0, index);
-        while count < entries_max && next <= self.last.index {
-            if self.slot(self.slot_number(next)?)?.offset != end {
-                break;
-            }
-            let after = self.end_of(next)?;
+        let (mut end, mut count) = (start, 0);
+        while count < entries_max.min(rest) && self.slot(number)?.offset == end {
+            let after = self.end_of(number)?;
             if (after - start) as usize > bytes_max {
                 break;
             }
-            (end, count, next) = (after, count + 1, next.next());
+            (end, count, number) = (after, count + 1, self.next_slot(number));
         }
-        let bytes = self.ring().get(start as usize..end as usize)?;
-        Some(Entries::trusted(previous, self.term(next.previous())?, bytes, count))
+        Some((self.ring().get(start as usize..end as usize)?, count))
     }
 
     /// How many bytes of the ring the entries from `index` to the last one take up.

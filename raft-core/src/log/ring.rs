@@ -144,12 +144,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         Some(Slot { offset: u32::from_le_bytes([a, b, c, d]), term })
     }
 
-    /// Where the bytes of the entry at `index` end.
-    pub(super) fn end_of(&self, index: Index) -> Option<u32> {
-        let start = self.slot(self.slot_number(index)?)?.offset;
-        let next = match index == self.last.index {
+    /// Where the bytes of the entry with this slot end.
+    pub(super) fn end_of(&self, number: u32) -> Option<u32> {
+        let start = self.slot(number)?.offset;
+        let next = match number == self.wrap_slot(self.count.checked_sub(1)?) {
             true => self.tail,
-            false => self.slot(self.slot_number(index.next())?)?.offset,
+            false => self.slot(self.next_slot(number))?.offset,
         };
         if next > start {
             return Some(next);
@@ -175,8 +175,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         if self.count == 0 { None } else { self.slot(self.first_slot).map(|slot| slot.offset) }
     }
 
+    /// The slot behind this one.
+    pub(super) const fn next_slot(&self, number: u32) -> u32 {
+        if number + 1 == self.slots { 0 } else { number + 1 }
+    }
+
     /// The slot that lies `steps` behind the first one.
-    const fn wrap_slot(&self, steps: u32) -> u32 {
+    pub(super) const fn wrap_slot(&self, steps: u32) -> u32 {
         let number = self.first_slot + steps;
         if number >= self.slots { number - self.slots } else { number }
     }

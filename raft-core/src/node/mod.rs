@@ -11,7 +11,7 @@ use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
 use crate::quorum::MEMBERS_MAX;
-use crate::raft::{ProposeError, Raft};
+use crate::raft::{ProposeError, Raft, Unwritten};
 use crate::status::{ApplyFault, Event, Fault, Reported, Status};
 use crate::storage::{Record, Storage};
 use crate::types::{Index, NodeId, Position, Term};
@@ -156,9 +156,8 @@ where
     /// Makes everything durable, and returns when it is. Then promises may leave.
     pub fn flush(&mut self) -> Result<(), FlushError<S::Error>> {
         self.check_running()?;
-        let pending = self.raft.has_unflushed();
-        self.write_all()?;
-        if pending {
+        if self.raft.has_unflushed() {
+            self.write_all()?;
             let flushed = self.storage.flush();
             self.storage_outcome(flushed)?;
             self.raft.flushed_all();
@@ -319,13 +318,20 @@ where
             self.storage_outcome(written)?;
             self.raft.wrote_ballot();
         }
-        while let Some((after, entries)) = self.raft.unwritten_entries() {
-            let count = entries.len();
-            let written = self.storage.write(Record::Entries { after, bytes: entries.bytes() });
-            self.storage_outcome(written)?;
-            self.raft.wrote_entries(count);
+        loop {
+            match self.raft.unwritten_entries() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Unwritten { after, bytes, count })) => {
+                    let written = self.storage.write(Record::Entries { after, bytes });
+                    self.storage_outcome(written)?;
+                    self.raft.wrote_entries(count);
+                }
+                Err(fault) => {
+                    self.raft.fail(fault);
+                    return Err(FlushError::Stopped(fault));
+                }
+            }
         }
-        Ok(())
     }
 
     /// An error of storage is final.

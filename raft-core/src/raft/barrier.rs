@@ -5,8 +5,16 @@
 
 use super::{Raft, Stop};
 use crate::durable::FlushToken;
-use crate::log::Entries;
+use crate::status::Fault;
 use crate::types::{Ballot, Index, Position};
+
+/// Entries that storage lacks.
+pub(crate) struct Unwritten<'a> {
+    /// The position of the entry before them.
+    pub(crate) after: Position,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) count: u32,
+}
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// The ballot that storage must be given, if any.
@@ -19,19 +27,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.wrote_ballot(self.ballot);
     }
 
-    /// The next entries that storage must be given, and the position before them.
-    pub(crate) fn unwritten_entries(&mut self) -> Option<(Position, Entries<'_>)> {
+    /// The next entries that storage must be given.
+    pub(crate) fn unwritten_entries(&self) -> Result<Option<Unwritten<'_>>, Fault> {
         let index = self.watermark.written();
         if index >= self.log.last().index {
-            return None;
+            return Ok(None);
         }
-        let found = self.log.term(index).zip(self.log.run(index.next(), u32::MAX, usize::MAX));
-        match found {
-            Some((term, entries)) if !entries.is_empty() => {
-                Some((Position { term, index }, entries))
-            }
-            _ => None,
-        }
+        let term = self.log.term(index).ok_or(Fault::Log)?;
+        let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
+        let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
+        Ok(Some(Unwritten { after: Position { term, index }, bytes, count }))
     }
 
     /// Storage was given that many entries more.

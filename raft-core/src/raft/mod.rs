@@ -15,6 +15,7 @@ mod role;
 mod term_guard;
 mod transmit;
 
+pub(crate) use self::barrier::Unwritten;
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::term_guard::TermGuard;

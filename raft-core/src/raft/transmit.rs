@@ -14,35 +14,15 @@ use crate::wire::{self, Answer, Datagram, Message, Packet, Recipient, Standing};
 /// Whose turn it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Turn {
-    lane: Lane,
+    /// Whether answers to strangers' questions come next, before what the role calls for.
+    answers: bool,
     /// The peer that was served last.
     peer: NodeId,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { lane: Lane::Answer, peer: NodeId(NodeId::LIMIT - 1) }
-    }
-}
-
-/// A kind of debt.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Lane {
-    Answer,
-    PreGrant,
-    /// What a node owes because of its role: a report, a request or entries.
-    Duty,
-}
-
-impl Lane {
-    const COUNT: usize = 3;
-
-    const fn next(self) -> Self {
-        match self {
-            Self::Answer => Self::PreGrant,
-            Self::PreGrant => Self::Duty,
-            Self::Duty => Self::Answer,
-        }
+        Self { answers: true, peer: NodeId(NodeId::LIMIT - 1) }
     }
 }
 
@@ -58,91 +38,98 @@ type Sent = Option<(NodeId, usize)>;
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Writes the next datagram that is owed, no longer than the buffer. `None` if there is none.
     pub(crate) fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
-        for _ in 0..Lane::COUNT {
-            if self.fault.is_some() {
-                return None;
-            }
-            let lane = self.turn.lane;
-            self.turn.lane = lane.next();
-            match self.serve(lane, buffer) {
-                Ok(Some((peer, length))) => {
-                    self.turn.peer = peer;
-                    self.counters.sent = self.counters.sent.saturating_add(1);
-                    let bytes = buffer.get(..length)?;
-                    return Some(Packet { to: Recipient::Peer(peer), bytes });
-                }
-                Ok(None) => {}
-                Err(fault) => self.fail(fault),
-            }
+        if self.fault.is_some() {
+            return None;
         }
-        None
+        let (peer, length) = self.serve(buffer).unwrap_or_else(|fault| {
+            self.fail(fault);
+            None
+        })?;
+        self.turn.peer = peer;
+        self.counters.sent = self.counters.sent.saturating_add(1);
+        Some(Packet { to: Recipient::Peer(peer), bytes: buffer.get(..length)? })
     }
 
     /// Whether there is something to transmit.
     pub(crate) fn owes(&self) -> bool {
         self.fault.is_none()
             && (self.owed_answer().is_some()
-                || self.owed_pre_grant().is_some()
                 || self.owed_report().is_some()
                 || self.owed_request().is_some()
                 || self.owed_supply().is_some())
     }
 
-    fn serve(&mut self, lane: Lane, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        Ok(match lane {
-            Lane::Answer => self.owed_answer().and_then(|(peer, answer)| {
-                let length = self.write(Message::VoteAnswer(answer), buffer)?;
-                self.answers.remove(peer);
-                Some((peer, length))
-            }),
-            Lane::PreGrant => self.owed_pre_grant().and_then(|peer| {
-                let length = self.write(Message::VoteAnswer(Answer::PreGranted), buffer)?;
-                self.pre_grants.remove(peer);
-                Some((peer, length))
-            }),
-            Lane::Duty => match &self.role {
-                Role::Follower(_) => self.owed_report().and_then(|(leader, report)| {
-                    let length = self.write(report, buffer)?;
-                    self.reported(report);
-                    Some((leader, length))
-                }),
-                Role::PreCandidate(_) | Role::Candidate(_) => {
-                    self.owed_request().and_then(|(peer, request)| {
-                        let length = self.write(request, buffer)?;
-                        if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role
-                        {
-                            asking.owed.remove(peer);
-                        }
-                        Some((peer, length))
-                    })
-                }
-                Role::Leader(_) => match self.owed_supply() {
-                    Some((at, Supply::Append)) => self.write_append(at, buffer)?,
-                    Some((at, Supply::Heartbeat)) => self.write_heartbeat(at, buffer),
-                    None => None,
-                },
-            },
-        })
+    /// Answers, and what the role calls for, by turns.
+    fn serve(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
+        if self.turn.answers
+            && let Some(sent) = self.answer(buffer)
+        {
+            self.turn.answers = false;
+            return Ok(Some(sent));
+        }
+        let sent = match &self.role {
+            Role::Follower(_) => self.report(buffer),
+            Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer),
+            Role::Leader(_) => self.supply(buffer)?,
+        };
+        if sent.is_some() {
+            self.turn.answers = true;
+            return Ok(sent);
+        }
+        Ok(self.answer(buffer))
+    }
+
+    fn answer(&mut self, buffer: &mut [u8]) -> Sent {
+        let (peer, answer) = self.owed_answer()?;
+        let length = self.write(Message::VoteAnswer(answer), buffer)?;
+        match answer {
+            Answer::PreGranted => self.pre_grants.remove(peer),
+            Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
+        }
+        Some((peer, length))
+    }
+
+    fn report(&mut self, buffer: &mut [u8]) -> Sent {
+        let (leader, report) = self.owed_report()?;
+        let length = self.write(report, buffer)?;
+        self.reported(report);
+        Some((leader, length))
+    }
+
+    fn request(&mut self, buffer: &mut [u8]) -> Sent {
+        let (peer, request) = self.owed_request()?;
+        let length = self.write(request, buffer)?;
+        if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
+            asking.owed.remove(peer);
+        }
+        Some((peer, length))
+    }
+
+    fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
+        match self.owed_supply() {
+            Some((at, Supply::Append)) => self.write_append(at, buffer),
+            Some((at, Supply::Heartbeat)) => Ok(self.write_heartbeat(at, buffer)),
+            None => Ok(None),
+        }
     }
 
     /// Who is owed the answer to a vote request, if it may be given.
     fn owed_answer(&self) -> Option<(NodeId, Answer)> {
-        let mut waiting = self.answers;
+        let mut waiting = self.answers.union(self.pre_grants);
         while let Some(peer) = waiting.next_after(self.turn.peer) {
-            if self.ballot.vote != Some(peer) {
+            if !self.answers.contains(peer) {
+                // A leader may have been heard since.
+                if !self.hears_leader() {
+                    return Some((peer, Answer::PreGranted));
+                }
+            } else if self.ballot.vote != Some(peer) {
                 return Some((peer, Answer::Refused));
-            }
-            if let Some(ballot) = self.watermark.ballot(self.ballot) {
+            } else if let Some(ballot) = self.watermark.ballot(self.ballot) {
                 return Some((peer, Answer::Granted(ballot.term())));
             }
             waiting.remove(peer);
         }
         None
-    }
-
-    fn owed_pre_grant(&self) -> Option<NodeId> {
-        // A leader may have been heard since.
-        self.pre_grants.next_after(self.turn.peer).filter(|_| !self.hears_leader())
     }
 
     /// What the leader is owed: that its append does not fit, or how far it does.
@@ -204,12 +191,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &self.role else { return None };
         let (before, after) = leading.followers.split_at_checked(leading.served)?;
         let owed = |followers: &[Progress]| {
-            followers.iter().enumerate().find_map(|(at, peer)| Some((at, self.supply(peer)?)))
+            followers.iter().enumerate().find_map(|(at, peer)| Some((at, self.owed_to(peer)?)))
         };
         owed(after).map(|(at, supply)| (at + before.len(), supply)).or_else(|| owed(before))
     }
 
-    fn supply(&self, peer: &Progress) -> Option<Supply> {
+    fn owed_to(&self, peer: &Progress) -> Option<Supply> {
         let append = match peer.flow {
             _ if peer.paused => false,
             Flow::Probe => true,
@@ -279,15 +266,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let (mut next, mut used, mut most) = (first, used, most);
         while most > 0 && next <= self.log.last().index {
             let room = buffer.get_mut(used..).ok_or(Fault::Log)?;
-            let run = self.log.run(next, most, room.len()).ok_or(Fault::Log)?;
-            if run.is_empty() {
+            let (bytes, count) = self.log.piece(next, most, room.len()).ok_or(Fault::Log)?;
+            if count == 0 {
                 break;
             }
-            let length = run.bytes().len();
-            room.get_mut(..length).ok_or(Fault::Log)?.copy_from_slice(run.bytes());
-            used += length;
-            most -= run.len();
-            next = Index(next.0 + u64::from(run.len()));
+            room.get_mut(..bytes.len()).ok_or(Fault::Log)?.copy_from_slice(bytes);
+            used += bytes.len();
+            most -= count;
+            next = Index(next.0 + u64::from(count));
         }
         Ok((next, used))
     }

@@ -6,8 +6,7 @@
 
 use super::{Identity, Record, Storage};
 use crate::log::{Entries, Log, UnfitMemory};
-use crate::types::{Ballot, Position};
-use serde::{Deserialize, Serialize};
+use crate::types::{Ballot, Index, NodeId, Position, Term};
 
 /// A [`Storage`] in memory that loses what was not flushed, as a power cut would.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,13 +35,45 @@ pub enum MemoryStorageError {
     BadRecord,
 }
 
-/// A record as it lies in the journal; the bytes of entries follow it.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum Head {
-    Identity(Identity),
-    Ballot(Ballot),
-    Base(Position),
-    Entries { after: Position, length: u32 },
+/// What every record in the journal starts with, all numbers little-endian:
+///
+/// ```text
+/// kind     u8
+/// term     u32      the ballot's, or the position's
+/// index    u64      the position's
+/// number   u32      the ballot's vote, 255 for none; else how many bytes follow
+/// ```
+struct Head {
+    kind: u8,
+    position: Position,
+    number: u32,
+}
+
+const IDENTITY: u8 = 1;
+const BALLOT: u8 = 2;
+const BASE: u8 = 3;
+const ENTRIES: u8 = 4;
+
+const HEAD_BYTES: usize = 17;
+/// Six varints of at most ten bytes, and a few of one.
+const IDENTITY_BYTES_MAX: usize = 64;
+const NO_VOTE: u32 = 255;
+
+impl Head {
+    const fn to_bytes(&self) -> [u8; HEAD_BYTES] {
+        let [a, b, c, d] = self.position.term.0.to_le_bytes();
+        let [e, f, g, h, i, j, k, l] = self.position.index.0.to_le_bytes();
+        let [m, n, o, p] = self.number.to_le_bytes();
+        [self.kind, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    const fn from_bytes(bytes: [u8; HEAD_BYTES]) -> Self {
+        let [kind, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        let term = Term(u32::from_le_bytes([a, b, c, d]));
+        let index = Index(u64::from_le_bytes([e, f, g, h, i, j, k, l]));
+        let number = u32::from_le_bytes([m, n, o, p]);
+        Self { kind, position: Position { term, index }, number }
+    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
@@ -103,12 +134,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         Ok(())
     }
 
-    /// Writes a record behind the others. `None` if there is no room.
-    fn push(&mut self, head: Head, bytes: &[u8]) -> Option<()> {
+    /// Writes a record behind the others, making room for it if there is none.
+    fn push(&mut self, head: &Head, bytes: &[u8]) -> Result<(), MemoryStorageError> {
+        if self.try_push(head, bytes).is_none() {
+            self.fold()?;
+            self.try_push(head, bytes).ok_or(MemoryStorageError::JournalFull)?;
+        }
+        Ok(())
+    }
+
+    fn try_push(&mut self, head: &Head, bytes: &[u8]) -> Option<()> {
         let room = self.journal.as_mut().get_mut(self.written..)?;
-        let used = postcard::to_slice(&head, room).ok()?.len();
-        room.get_mut(used..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        self.written += used + bytes.len();
+        let (start, rest) = room.split_first_chunk_mut()?;
+        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        *start = head.to_bytes();
+        self.written += HEAD_BYTES + bytes.len();
         Some(())
     }
 }
@@ -127,7 +167,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
             let run = self.image.run(after.index.next(), u32::MAX, usize::MAX);
             let run = run.ok_or(MemoryStorageError::BadRecord)?;
             each(Record::Entries { after, bytes: run.bytes() });
-            let index = crate::types::Index(after.index.0 + u64::from(run.len()));
+            let index = Index(after.index.0 + u64::from(run.len()));
             let term = self.image.term(index).ok_or(MemoryStorageError::BadRecord)?;
             after = Position { term, index };
         }
@@ -135,21 +175,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
     }
 
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error> {
-        let (head, bytes): (Head, &[u8]) = match record {
-            Record::Identity(identity) => (Head::Identity(identity), &[]),
-            Record::Ballot(ballot) => (Head::Ballot(ballot), &[]),
-            Record::Base(base) => (Head::Base(base), &[]),
-            Record::Entries { after, bytes } => {
-                let length = u32::try_from(bytes.len());
-                let length = length.map_err(|_| MemoryStorageError::JournalFull)?;
-                (Head::Entries { after, length }, bytes)
+        let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        match record {
+            Record::Identity(identity) => {
+                let mut buffer = [0; IDENTITY_BYTES_MAX];
+                let bytes = postcard::to_slice(&identity, &mut buffer);
+                let bytes = bytes.map_err(|_| MemoryStorageError::BadRecord)?;
+                let number = count(bytes);
+                self.push(&Head { kind: IDENTITY, position: Position::ZERO, number }, bytes)
             }
-        };
-        if self.push(head, bytes).is_none() {
-            self.fold()?;
-            self.push(head, bytes).ok_or(MemoryStorageError::JournalFull)?;
+            Record::Ballot(Ballot { term, vote }) => {
+                let position = Position { term, index: Index::ZERO };
+                let number = vote.map_or(NO_VOTE, |vote| u32::from(vote.0));
+                self.push(&Head { kind: BALLOT, position, number }, &[])
+            }
+            Record::Base(position) => self.push(&Head { kind: BASE, position, number: 0 }, &[]),
+            Record::Entries { after, bytes } => {
+                self.push(&Head { kind: ENTRIES, position: after, number: count(bytes) }, bytes)
+            }
         }
-        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Self::Error> {
@@ -165,15 +209,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
 
 /// The record at the start of the journal, and what follows it. `None` if it is torn.
 fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let (head, rest) = postcard::take_from_bytes(journal).ok()?;
-    Some(match head {
-        Head::Identity(identity) => (Record::Identity(identity), rest),
-        Head::Ballot(ballot) => (Record::Ballot(ballot), rest),
-        Head::Base(base) => (Record::Base(base), rest),
-        Head::Entries { after, length } => {
-            let (bytes, rest) = rest.split_at_checked(length as usize)?;
-            (Record::Entries { after, bytes }, rest)
+    let (head, rest) = journal.split_first_chunk()?;
+    let Head { kind, position, number } = Head::from_bytes(*head);
+    let with_bytes = || rest.split_at_checked(number as usize);
+    Some(match kind {
+        IDENTITY => {
+            let (bytes, rest) = with_bytes()?;
+            (Record::Identity(postcard::from_bytes(bytes).ok()?), rest)
         }
+        BALLOT => {
+            let vote = u8::try_from(number).ok().map(NodeId).filter(|vote| vote.is_valid());
+            (Record::Ballot(Ballot { term: position.term, vote }), rest)
+        }
+        BASE => (Record::Base(position), rest),
+        ENTRIES => {
+            let (bytes, rest) = with_bytes()?;
+            (Record::Entries { after: position, bytes }, rest)
+        }
+        _ => return None,
     })
 }
 

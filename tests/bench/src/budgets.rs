@@ -121,14 +121,16 @@ fn read_budgets() -> Result<BTreeMap<String, Budget>, String> {
     toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Runs the program that builds the firmware and looks into it; reads its `name = value` lines.
+/// Runs the program that builds images for boards and weighs them; reads its `name = value` lines.
 fn measure_boards() -> Result<Vec<Measurement>, String> {
-    let program = tests_folder().join("boards/measure");
-    let run = Command::new(&program).stderr(Stdio::inherit()).output();
-    let run = run.map_err(|error| format!("{} does not start: {error}", program.display()))?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(tests_folder().join("boards")).stderr(Stdio::inherit());
+    let run = cargo.args(["run", "--quiet", "--package", "measure"]).output();
+    let run = run.map_err(|error| format!("cargo does not start: {error}"))?;
     if !run.status.success() {
-        let program = program.display();
-        return Err(format!("{program} failed ({}); what it said is above", run.status));
+        return Err("`cargo run --package measure` in tests/boards failed, as it says above; it \
+            needs `rustup target add thumbv6m-none-eabi` and `apt-get install qemu-system-arm`"
+            .to_string());
     }
     let said = String::from_utf8_lossy(&run.stdout);
     said.lines().filter(|line| !line.trim().is_empty()).map(read_measurement).collect()
