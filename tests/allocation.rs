@@ -199,7 +199,7 @@ fn ten_thousand_commits_allocate_nothing() {
         for number in 0..10_000_u64 {
             cluster.nodes[leader].propose(&number).unwrap();
             cluster.work();
-            // Now and then a heartbeat, and a whole batch at once.
+            // Heartbeats pass too.
             if number % 64 == 63 {
                 cluster.turn();
             }

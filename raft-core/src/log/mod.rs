@@ -141,7 +141,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
                 (term, rest, offset) = (entry.term, after, offset + size);
             }
             let taken = run.get(..run.len() - rest.len())?;
-            self.ring_mut(start, offset - start)?.copy_from_slice(taken);
+            self.ring_mut(start, u32::try_from(taken.len()).ok()?)?.copy_from_slice(taken);
             if rest.is_empty() {
                 break;
             }

@@ -5,6 +5,7 @@
 //! head. What does not hold together here comes back as `None`, and the caller stops the node.
 
 use super::{AppendError, Kind, Log, RESERVED_BYTES, RESERVED_SLOTS, SLOT_BYTES, entry};
+use crate::bytes;
 use crate::types::{Index, Position, Term};
 
 /// Whether an entry may use the room that is kept for the protocol.
@@ -71,13 +72,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             return None;
         }
         if head_bytes != HEAD_BYTES_GUESS {
-            let from = (start + HEAD_BYTES_GUESS) as usize;
-            let body = from..from.checked_add(length as usize)?;
-            let ring = self.memory.as_mut().get_mut(..self.ring_bytes as usize)?;
-            // Within the room, before and after: both heads fit in front of the body.
-            if body.end <= ring.len() {
-                ring.copy_within(body, (start + head_bytes) as usize);
-            }
+            let room = self.ring_mut(start, end - start)?;
+            bytes::shift(room, HEAD_BYTES_GUESS as usize, used, length as usize)?;
         }
         self.ring_mut(start, head_bytes)?.copy_from_slice(head);
         self.count_in(term, start, size)?;

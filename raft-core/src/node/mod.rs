@@ -257,6 +257,11 @@ where
     /// The node as it is now.
     pub fn status(&self) -> Status {
         let raft = &self.raft;
+        let mut peers = heapless::Vec::new();
+        for peer in raft.peers() {
+            // Never one too many: a leader keeps its followers in a list of the same size.
+            peers.push(peer).ok();
+        }
         Status {
             id: raft.id(),
             role: raft.role_name(),
@@ -267,7 +272,7 @@ where
             committed: raft.committed(),
             applied: self.applied,
             admitted: raft.admitted(),
-            peers: raft.peers().collect(),
+            peers,
             counters: raft.counters().clone(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,

@@ -61,7 +61,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Answers, and what the role calls for, by turns.
     fn serve(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        if self.turn.answers
+        let asked = !self.answers.is_empty() || !self.pre_grants.is_empty();
+        if asked
+            && self.turn.answers
             && let Some(sent) = self.answer(buffer)
         {
             self.turn.answers = false;
@@ -76,7 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.turn.answers = true;
             return Ok(sent);
         }
-        Ok(self.answer(buffer))
+        Ok(if asked { self.answer(buffer) } else { None })
     }
 
     fn answer(&mut self, buffer: &mut [u8]) -> Sent {

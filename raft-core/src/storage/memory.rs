@@ -5,6 +5,7 @@
 //! flushed is folded into an image, a log like the node's, when the journal is full or looked at.
 
 use super::{Identity, Record, Storage};
+use crate::bytes;
 use crate::log::{Entries, Log, UnfitMemory};
 use crate::types::{Ballot, Index, NodeId, Position, Term};
 
@@ -127,7 +128,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
             rest = after;
         }
         let folded = self.flushed - rest.len();
-        journal.copy_within(folded.., 0);
+        let left = journal.len().checked_sub(folded).ok_or(MemoryStorageError::BadRecord)?;
+        bytes::shift(journal, folded, 0, left).ok_or(MemoryStorageError::BadRecord)?;
         self.flushed -= folded;
         self.begun = self.begun.saturating_sub(folded);
         self.written -= folded;

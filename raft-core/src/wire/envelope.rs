@@ -17,6 +17,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 /// What an envelope adds to a datagram.
 pub const ENVELOPE_BYTES: usize = 6;
 
+const CHECKSUM_BYTES: usize = 4;
 const EVERYONE: u8 = u8::MAX;
 /// Without a table: its kilobyte is dear on a board, and a frame is short.
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
@@ -48,8 +49,8 @@ impl Envelope {
         let (addresses, rest) = whole.split_first_chunk_mut()?;
         *addresses = [to, self.id.0];
         rest.get_mut(..packet.bytes.len())?.copy_from_slice(packet.bytes);
-        let (covered, checksum) = whole.split_last_chunk_mut()?;
-        *checksum = self.checksum(covered).to_le_bytes();
+        let (covered, checksum) = whole.split_at_mut_checked(size - CHECKSUM_BYTES)?;
+        *checksum.first_chunk_mut()? = self.checksum(covered).to_le_bytes();
         Some(whole)
     }
 

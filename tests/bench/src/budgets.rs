@@ -3,7 +3,7 @@
 //! A number that can't be measured is as bad as one past its limit: a budget that nobody looks at
 //! keeps nothing small.
 
-use crate::report::{self, Measurement};
+use crate::report::{self, Measured, Measurement};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +81,7 @@ pub fn check(scope: Scope) -> Result<(), String> {
     budgets.retain(|_, it| scope == Scope::Everything || it.measured_by == Meter::Core);
     let mut problems = Vec::new();
     let mut measured = BTreeMap::new();
-    let mut meters: Vec<fn() -> Result<Vec<Measurement>, String>> = vec![report::measure];
+    let mut meters: Vec<fn() -> Measured> = vec![report::measure];
     if scope == Scope::Everything {
         meters.push(measure_boards);
     }
@@ -122,7 +122,7 @@ fn read_budgets() -> Result<BTreeMap<String, Budget>, String> {
 }
 
 /// Runs the program that builds images for boards and weighs them; reads its `name = value` lines.
-fn measure_boards() -> Result<Vec<Measurement>, String> {
+fn measure_boards() -> Measured {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(tests_folder().join("boards")).stderr(Stdio::inherit());
     let run = cargo.args(["run", "--quiet", "--package", "measure"]).output();

@@ -51,6 +51,9 @@ const SETTLING_TICKS: u32 = 40;
 /// The log keeps every entry of a run: 26 bytes each.
 const LOG_BYTES: usize = 4 << 20;
 
+/// Full many times in a run: what it takes to empty it is part of the storage's work.
+const JOURNAL_BYTES: usize = 64 << 10;
+
 type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
 
 /// A cluster that has elected its first node.
@@ -162,7 +165,8 @@ impl Cluster {
 
 /// A founder whose storage says that it has lived for a long time.
 fn member(id: NodeId) -> Member {
-    let mut storage = MemoryStorage::new(vec![0; LOG_BYTES], vec![0; LOG_BYTES]).expect("memory");
+    let (image, journal) = (vec![0; LOG_BYTES], vec![0; JOURNAL_BYTES]);
+    let mut storage = MemoryStorage::new(image, journal).expect("memory for a log");
     format(&mut storage, Identity::founder(ClusterId(1), id, &MEMBERS)).expect("blank storage");
     let term = Term(TERM.0 - 1);
     let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };

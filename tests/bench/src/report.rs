@@ -10,6 +10,9 @@ pub struct Measurement {
     pub value: f64,
 }
 
+/// What one look gave, or a message that says what is in its way.
+pub type Measured = Result<Vec<Measurement>, String>;
+
 /// Prints the numbers of the core, one a line.
 pub fn print() -> Result<(), String> {
     for Measurement { name, value } in measure()? {
@@ -19,7 +22,7 @@ pub fn print() -> Result<(), String> {
 }
 
 /// Measures the core.
-pub fn measure() -> Result<Vec<Measurement>, String> {
+pub fn measure() -> Measured {
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing: `cargo run --release -p raft-bench`".to_string());
     }
