@@ -53,7 +53,7 @@
 //!
 //! A file uses only what stands above it:
 //!
-//! - `bytes`, `types`, `node_set`, `random`, `config`: the words of the protocol, sets of nodes, settings;
+//! - `bytes`, `types`, `node_set`, `random`, `config`: the words of the protocol, and settings;
 //! - `quorum`: who votes, and what a majority of them is;
 //! - `log`: entries in a fixed piece of memory, encoded as on the wire;
 //! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;

@@ -323,10 +323,9 @@ where
             self.storage_outcome(written)?;
             self.raft.wrote_ballot();
         }
-        loop {
+        while self.raft.has_unwritten_entries() {
             match self.raft.unwritten_entries() {
-                Ok(None) => return Ok(()),
-                Ok(Some(Unwritten { after, bytes, count })) => {
+                Ok(Unwritten { after, bytes, count }) => {
                     let written = self.storage.write(Record::Entries { after, bytes });
                     self.storage_outcome(written)?;
                     self.raft.wrote_entries(count);
@@ -337,6 +336,7 @@ where
                 }
             }
         }
+        Ok(())
     }
 
     /// An error of storage is final.

@@ -27,16 +27,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.wrote_ballot(self.ballot);
     }
 
-    /// The next entries that storage must be given.
-    pub(crate) fn unwritten_entries(&self) -> Result<Option<Unwritten<'_>>, Fault> {
+    /// Whether storage lacks entries.
+    pub(crate) fn has_unwritten_entries(&self) -> bool {
+        self.watermark.written() < self.log.last().index
+    }
+
+    /// The next entries that storage lacks.
+    pub(crate) fn unwritten_entries(&self) -> Result<Unwritten<'_>, Fault> {
         let index = self.watermark.written();
-        if index >= self.log.last().index {
-            return Ok(None);
-        }
         let term = self.log.term(index).ok_or(Fault::Log)?;
         let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
         let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
-        Ok(Some(Unwritten { after: Position { term, index }, bytes, count }))
+        Ok(Unwritten { after: Position { term, index }, bytes, count })
     }
 
     /// Storage was given that many entries more.
@@ -70,7 +72,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether anything is not durable yet.
     pub(crate) fn has_unflushed(&self) -> bool {
         self.watermark.in_flight()
-            || self.watermark.written() < self.log.last().index
+            || self.has_unwritten_entries()
             || self.unwritten_ballot().is_some()
     }
 

@@ -12,6 +12,7 @@ mod invariants;
 mod leader;
 mod looks;
 mod role;
+mod supply;
 mod term_guard;
 mod transmit;
 

@@ -6,9 +6,8 @@
 //! passed over and kept.
 
 use super::{Raft, Role};
-use crate::progress::{Flow, Progress};
 use crate::status::Fault;
-use crate::types::{Index, NodeId, Position, Round};
+use crate::types::{NodeId, Position};
 use crate::wire::{self, Answer, Datagram, Message, Packet, Recipient, Standing};
 
 /// Whose turn it is.
@@ -26,14 +25,8 @@ impl Default for Turn {
     }
 }
 
-/// What one follower is owed by its leader.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Supply {
-    Append,
-    Heartbeat,
-}
-
-type Sent = Option<(NodeId, usize)>;
+/// A datagram was written: for whom, and its length.
+pub(super) type Sent = Option<(NodeId, usize)>;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Writes the next datagram that is owed, no longer than the buffer. `None` if there is none.
@@ -56,7 +49,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             && (self.owed_answer().is_some()
                 || self.owed_report().is_some()
                 || self.owed_request().is_some()
-                || self.owed_supply().is_some())
+                || self.owes_supply())
     }
 
     /// Answers, and what the role calls for, by turns.
@@ -105,14 +98,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             asking.owed.remove(peer);
         }
         Some((peer, length))
-    }
-
-    fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        match self.owed_supply() {
-            Some((at, Supply::Append)) => self.write_append(at, buffer),
-            Some((at, Supply::Heartbeat)) => Ok(self.write_heartbeat(at, buffer)),
-            None => Ok(None),
-        }
     }
 
     /// Who is owed the answer to a vote request, if it may be given.
@@ -186,122 +171,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let peer = asking.owed.next_after(self.turn.peer)?;
         let last = self.watermark.position(|index| self.log.term(index))?;
         Some((peer, Message::VoteRequest { standing, attempt: asking.attempt, last }))
-    }
-
-    /// Which follower is owed something, by its place among the followers.
-    fn owed_supply(&self) -> Option<(usize, Supply)> {
-        let Role::Leader(leading) = &self.role else { return None };
-        let (before, after) = leading.followers.split_at_checked(leading.served)?;
-        let owed = |followers: &[Progress]| {
-            followers.iter().enumerate().find_map(|(at, peer)| Some((at, self.owed_to(peer)?)))
-        };
-        owed(after).map(|(at, supply)| (at + before.len(), supply)).or_else(|| owed(before))
-    }
-
-    fn owed_to(&self, peer: &Progress) -> Option<Supply> {
-        let append = match peer.flow {
-            _ if peer.paused => false,
-            Flow::Probe => true,
-            Flow::Replicate => {
-                // A member whose word does not count has no window: it is paused after each append.
-                peer.next <= self.log.last().index && (!peer.counted || self.window(peer) > 0)
-            }
-            Flow::Snapshot => false,
-        };
-        match append {
-            true => Some(Supply::Append),
-            false => peer.owed_heartbeat.then_some(Supply::Heartbeat),
-        }
-    }
-
-    /// How many more entries may be on their way to this follower.
-    fn window(&self, peer: &Progress) -> u32 {
-        if peer.in_flight() == 0 {
-            return self.config.window_entries;
-        }
-        let entries = u64::from(self.config.window_entries).saturating_sub(peer.in_flight());
-        let first = peer.matched.get().max(self.log.base().index).next();
-        let behind = self.log.bytes_from(first).zip(self.log.bytes_from(peer.next));
-        let bytes = behind.map_or(0, |(all, unsent)| all.saturating_sub(unsent));
-        let open = bytes < self.config.window_bytes;
-        if open { u32::try_from(entries).unwrap_or(u32::MAX) } else { 0 }
-    }
-
-    fn write_append(&mut self, at: usize, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        let Role::Leader(leading) = &self.role else { return Err(Fault::Invariant) };
-        let peer = leading.followers.get(at).ok_or(Fault::Invariant)?;
-        let (id, flow, first, round) = (peer.id, peer.flow, peer.next, leading.round);
-        let index = first.previous();
-        let most = if peer.counted { self.window(peer).max(1) } else { self.config.window_entries };
-        let Some(term) = self.log.term(index) else {
-            self.follower_mut(at)?.lacks_dropped();
-            return Ok(None);
-        };
-        let previous = Position { term, index };
-        let Some(head) = self.write(self.append_head(round, previous), buffer) else {
-            return Ok(None);
-        };
-        let (next, length) = self.copy_entries(first, most, head, buffer)?;
-        if next == first && flow == Flow::Replicate {
-            // Not even one entry fits: a smaller buffer than the cluster agreed on.
-            self.counters.unsendable = self.counters.unsendable.saturating_add(1);
-            self.follower_mut(at)?.sent_nothing();
-            return Ok(None);
-        }
-        self.left_now(at)?.sent(next, round);
-        Ok(Some((id, length)))
-    }
-
-    fn append_head(&self, round: Round, previous: Position) -> Message<'static> {
-        let entries = crate::log::Entries::NONE;
-        Message::Append { round, previous, committed: self.committed, entries }
-    }
-
-    /// Copies entries behind the first `used` bytes; gives the first one left out, and the length.
-    fn copy_entries(
-        &self,
-        first: Index,
-        most: u32,
-        used: usize,
-        buffer: &mut [u8],
-    ) -> Result<(Index, usize), Fault> {
-        let (mut next, mut used, mut most) = (first, used, most);
-        while most > 0 && next <= self.log.last().index {
-            let room = buffer.get_mut(used..).ok_or(Fault::Log)?;
-            let (bytes, count) = self.log.piece(next, most, room.len()).ok_or(Fault::Log)?;
-            if count == 0 {
-                break;
-            }
-            room.get_mut(..bytes.len()).ok_or(Fault::Log)?.copy_from_slice(bytes);
-            used += bytes.len();
-            most -= count;
-            next = Index(next.0 + u64::from(count));
-        }
-        Ok((next, used))
-    }
-
-    fn write_heartbeat(&mut self, at: usize, buffer: &mut [u8]) -> Sent {
-        let Role::Leader(leading) = &self.role else { return None };
-        let (round, committed) = (leading.round, self.committed);
-        let length = self.write(Message::Heartbeat { round, committed }, buffer)?;
-        let peer = self.left_now(at).ok()?;
-        peer.owed_heartbeat = false;
-        Some((peer.id, length))
-    }
-
-    /// A datagram of this round leaves for the follower at this place, which had its turn.
-    fn left_now(&mut self, at: usize) -> Result<&mut Progress, Fault> {
-        let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
-        leading.left_now();
-        leading.served = at + 1;
-        self.follower_mut(at)
-    }
-
-    fn follower_mut(&mut self, at: usize) -> Result<&mut Progress, Fault> {
-        match &mut self.role {
-            Role::Leader(leading) => leading.followers.get_mut(at).ok_or(Fault::Invariant),
-            _ => Err(Fault::Invariant),
-        }
     }
 
     fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {

@@ -99,6 +99,7 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
     fields(tag, flags, &mut reader).ok_or(DecodeError::Malformed)
 }
 
+#[inline(always)] // Called from one place, and what it gives is large.
 fn fields<'a>(tag: u8, flags: u8, reader: &mut Reader<'a>) -> Option<Datagram<'a>> {
     let term = Term(reader.word()?);
     let message = match tag {
@@ -130,6 +131,7 @@ fn fields<'a>(tag: u8, flags: u8, reader: &mut Reader<'a>) -> Option<Datagram<'a
     reader.0.is_empty().then_some(Datagram { term, message })
 }
 
+#[inline(always)]
 fn append<'a>(term: Term, reader: &mut Reader<'a>) -> Option<Message<'a>> {
     let (round, index) = (round(reader)?, index(reader)?);
     let below = Term(term.0.checked_sub(reader.word()?)?);

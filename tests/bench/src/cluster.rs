@@ -52,7 +52,7 @@ const SETTLING_TICKS: u32 = 40;
 const LOG_BYTES: usize = 4 << 20;
 
 /// Full many times in a run: what it takes to empty it is part of the storage's work.
-const JOURNAL_BYTES: usize = 64 << 10;
+const JOURNAL_BYTES: usize = LOG_BYTES;
 
 type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
 

@@ -1,0 +1,162 @@
+//! What a leader owes its followers: the entries they lack, as many as frame and window take, or a
+//! sign of life.
+//!
+//! Followers take turns. What was sent is remembered only as where to go on; what came of it the
+//! follower's answers say.
+
+use super::Role;
+use super::{Raft, transmit::Sent};
+use crate::config::Config;
+use crate::log::{Entries, Log};
+use crate::progress::{Flow, Progress};
+use crate::status::Fault;
+use crate::types::{Index, Position, Round, Term};
+use crate::wire::{self, Datagram, Message};
+
+/// What one follower is owed.
+enum Supply {
+    /// An append with at most this many entries.
+    Append(u32),
+    Heartbeat,
+}
+
+/// What the leader's datagrams are made of.
+struct Stock<'a, B> {
+    log: &'a Log<B>,
+    config: &'a Config,
+    term: Term,
+    round: Round,
+    committed: Index,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// Writes what the next follower is owed. `None` if none of them is owed anything.
+    pub(super) fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
+        let Role::Leader(leading) = &mut self.role else { return Ok(None) };
+        let (log, config, term) = (&self.log, &self.config, self.ballot.term);
+        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        let mut at = leading.served;
+        for _ in 0..leading.followers.len() {
+            if at >= leading.followers.len() {
+                at = 0;
+            }
+            let follower = leading.followers.get_mut(at).ok_or(Fault::Invariant)?;
+            at += 1;
+            let (id, length) = match stock.owed_to(follower) {
+                None => continue,
+                Some(Supply::Heartbeat) => (follower.id, stock.heartbeat(follower, buffer)),
+                Some(Supply::Append(most)) => (follower.id, stock.append(follower, most, buffer)?),
+            };
+            let Some(length) = length else {
+                // Neither can be written: a smaller buffer than the cluster agreed on.
+                self.counters.unsendable = self.counters.unsendable.saturating_add(1);
+                continue;
+            };
+            leading.left_now();
+            leading.served = at;
+            return Ok(Some((id, length)));
+        }
+        Ok(None)
+    }
+
+    /// Whether a follower is owed anything.
+    pub(super) fn owes_supply(&self) -> bool {
+        let Role::Leader(leading) = &self.role else { return false };
+        let (log, config, term) = (&self.log, &self.config, self.ballot.term);
+        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        leading.followers.iter().any(|follower| stock.owed_to(follower).is_some())
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
+    fn owed_to(&self, follower: &Progress) -> Option<Supply> {
+        let most = match follower.flow {
+            _ if follower.paused => 0,
+            Flow::Probe => self.config.window_entries,
+            Flow::Replicate if follower.next > self.log.last().index => 0,
+            Flow::Replicate => self.window(follower),
+            Flow::Snapshot => 0,
+        };
+        match most {
+            0 => follower.owed_heartbeat.then_some(Supply::Heartbeat),
+            most => Some(Supply::Append(most)),
+        }
+    }
+
+    /// How many more entries may be on their way. The bytes of the last frame may exceed theirs.
+    fn window(&self, follower: &Progress) -> u32 {
+        let flying = follower.in_flight();
+        // A member whose word does not count has no window: it is paused after each append.
+        if flying == 0 || !follower.counted {
+            return self.config.window_entries;
+        }
+        let first = follower.matched.get().max(self.log.base().index).next();
+        let behind = self.log.bytes_from(first).zip(self.log.bytes_from(follower.next));
+        if behind.is_some_and(|(all, rest)| all.saturating_sub(rest) >= self.config.window_bytes) {
+            return 0;
+        }
+        let flying = u32::try_from(flying).unwrap_or(u32::MAX);
+        self.config.window_entries.saturating_sub(flying)
+    }
+
+    fn heartbeat(&self, follower: &mut Progress, buffer: &mut [u8]) -> Option<usize> {
+        let (round, committed) = (self.round, self.committed);
+        follower.owed_heartbeat = false;
+        self.write(Message::Heartbeat { round, committed }, buffer)
+    }
+
+    fn append(
+        &self,
+        follower: &mut Progress,
+        most: u32,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Fault> {
+        let index = follower.next.previous();
+        let Some(term) = self.log.term(index) else {
+            follower.lacks_dropped();
+            return Ok(None);
+        };
+        let (round, committed) = (self.round, self.committed);
+        let (previous, entries) = (Position { term, index }, Entries::NONE);
+        let head = Message::Append { round, previous, committed, entries };
+        let Some(head) = self.write(head, buffer) else {
+            follower.sent_nothing();
+            return Ok(None);
+        };
+        let (next, length) = self.copy_entries(follower.next, most, head, buffer)?;
+        if next == follower.next && follower.flow == Flow::Replicate {
+            // Not even one entry fits.
+            follower.sent_nothing();
+            return Ok(None);
+        }
+        follower.sent(next, round);
+        Ok(Some(length))
+    }
+
+    /// Copies entries behind the first `used` bytes; gives the first one left out, and the length.
+    fn copy_entries(
+        &self,
+        first: Index,
+        most: u32,
+        used: usize,
+        buffer: &mut [u8],
+    ) -> Result<(Index, usize), Fault> {
+        let (mut next, mut used, mut most) = (first, used, most);
+        while most > 0 && next <= self.log.last().index {
+            let room = buffer.get_mut(used..).ok_or(Fault::Log)?;
+            let (bytes, count) = self.log.piece(next, most, room.len()).ok_or(Fault::Log)?;
+            if count == 0 {
+                break;
+            }
+            room.get_mut(..bytes.len()).ok_or(Fault::Log)?.copy_from_slice(bytes);
+            used += bytes.len();
+            most -= count;
+            next = Index(next.0 + u64::from(count));
+        }
+        Ok((next, used))
+    }
+
+    fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
+        wire::encode(&Datagram { term: self.term, message }, buffer)
+    }
+}
