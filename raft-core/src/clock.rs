@@ -43,9 +43,9 @@ impl Clock {
         self.timeout = timeout;
     }
 
-    /// Makes the wait that is under way longer or shorter.
-    pub(crate) fn rewait(&mut self, timeout: u32) {
-        self.timeout = timeout;
+    /// Makes one part of the wait that is under way longer or shorter.
+    pub(crate) fn change_wait(&mut self, before: u32, now: u32) {
+        self.timeout = self.timeout.saturating_sub(before).saturating_add(now);
     }
 
     /// Ticks since a leader was last heard.

@@ -25,7 +25,8 @@ pub struct Config {
     pub window_entries: u32,
     /// How many bytes of entries may be on their way to one follower.
     pub window_bytes: u32,
-    /// The smallest transmit buffer in the cluster: a longer command is refused when proposed.
+    /// The smallest transmit buffer in the cluster, the same on every node: a command that does not
+    /// fit into it is refused when proposed, and every node's log must hold those that do.
     pub frame_bytes: u32,
 }
 
@@ -33,7 +34,8 @@ impl Config {
     /// The smallest frame that everything fits into.
     pub const FRAME_BYTES_MIN: u32 = 32;
 
-    /// Timeouts of 15 to 30 ticks, a heartbeat each third tick: ticks of 10 ms suit a LAN.
+    /// Timeouts of 15 to 30 ticks, a heartbeat each third tick: ticks of 10 ms suit a LAN. Frames
+    /// of 256 bytes: any UDP link carries them, and a log of a kilobyte holds their commands.
     pub const fn new(id: NodeId, seed: u32) -> Self {
         Self {
             id,
@@ -44,7 +46,7 @@ impl Config {
             link_cycle_ticks: 1,
             window_entries: 256,
             window_bytes: 16 * 1024,
-            frame_bytes: 1400,
+            frame_bytes: 256,
         }
     }
 
@@ -71,6 +73,9 @@ impl Config {
         }
         Ok(())
     }
+
+    /// What an append needs beside the body of its one entry, up to the index 2^42.
+    pub(crate) const APPEND_BYTES: usize = 28;
 
     /// Sums of three waits stay below `u32::MAX`, which means "never".
     pub(crate) const TICKS_MAX: u32 = u32::MAX / 4;

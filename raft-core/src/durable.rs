@@ -36,7 +36,7 @@ pub(crate) fn promised_by_peer<T>(value: T) -> Durable<T> {
     Durable(value)
 }
 
-/// Names one flush; no other flush ever has the same name.
+/// Names one flush; no other flush of the same node ever has the same name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FlushToken(u64);

@@ -39,6 +39,8 @@ pub(crate) struct Progress {
     pub(crate) appended: Round,
     /// Whether nothing may be sent until an answer or another round.
     pub(crate) paused: bool,
+    /// Whether the last probe carried entries: an answer that holds none of them found no room.
+    carried: bool,
     /// Whether it is owed a sign of life in this round.
     pub(crate) owed_heartbeat: bool,
     /// Whether its word counts. Once it said that it does not, nothing that it may have said before
@@ -57,6 +59,7 @@ impl Progress {
             echoed: Round(0),
             appended: Round(0),
             paused: false,
+            carried: false,
             owed_heartbeat: false,
             counted: true,
         }
@@ -73,6 +76,7 @@ impl Progress {
         self.appended = round;
         self.owed_heartbeat = false;
         self.paused = self.flow == Flow::Probe || !self.counted;
+        self.carried = self.flow == Flow::Probe && next > self.next;
         if self.flow == Flow::Replicate {
             self.next = next;
         }
@@ -105,7 +109,10 @@ impl Progress {
             self.matched = index;
         }
         let holds = index.get();
-        if holds >= self.next.previous() {
+        if self.carried && holds == self.next.previous() {
+            // A full follower would otherwise be sent the same again and again, as fast as it says
+            // so; the next round asks it once more.
+        } else if holds >= self.next.previous() {
             self.resume(Flow::Replicate, holds.next());
         } else if settled {
             self.settle(holds, round);
@@ -147,6 +154,7 @@ impl Progress {
 
     fn resume(&mut self, flow: Flow, next: Index) {
         self.flow = flow;
+        self.carried = false;
         self.next = next.max(self.matched.get().next());
         self.paused = false;
     }

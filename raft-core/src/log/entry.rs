@@ -108,6 +108,10 @@ impl<'a> Entries<'a> {
         let (mut term, mut rest, mut count) = (previous, bytes, 0);
         while !rest.is_empty() {
             let (entry, after) = read(term, rest)?;
+            if entry.term == Term::ZERO {
+                // Nobody leads before the first election.
+                return None;
+            }
             (term, rest) = (entry.term, after);
             count += 1;
         }

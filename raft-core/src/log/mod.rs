@@ -124,19 +124,36 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         self.append_with(term, kind, Reserve::Kept, bytes_max.min(self.client_bytes_max()), encode)
     }
 
-    /// Appends what another node sent, as far as there is room; gives how many entries that were.
+    /// Appends entries that were in a log before, as far as there is room; gives how many.
     ///
     /// The caller has made sure that the first one belongs after the last one here.
     pub fn extend(&mut self, entries: Entries<'_>) -> Option<u32> {
+        self.extend_with(entries, Reserve::Open)
+    }
+
+    /// Appends what a leader sent, as far as there is room, and takes no command into the reserve:
+    /// its leader's clients must not keep this node from leading.
+    pub(crate) fn follow(&mut self, entries: Entries<'_>) -> Option<u32> {
+        self.extend_with(entries, Reserve::Kept)
+    }
+
+    fn extend_with(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
         let before = self.count;
+        let mut free = self.free_bytes();
         let (mut term, mut rest) = (entries.previous_term(), entries.bytes());
         for (start, end) in self.rooms() {
             let (run, mut offset) = (rest, start);
             while let Some((entry, after)) = entry::read(term, rest) {
                 let size = u32::try_from(rest.len() - after.len()).ok()?;
-                if size > end - offset || self.count >= self.slots {
+                let (slots, bytes) = match entry.kind {
+                    Kind::COMMAND => reserve.kept(),
+                    _ => (0, 0),
+                };
+                let fits = size <= end - offset && free >= size + bytes;
+                if !fits || self.count + slots >= self.slots {
                     break;
                 }
+                free -= size;
                 self.count_in(entry.term, offset, size)?;
                 (term, rest, offset) = (entry.term, after, offset + size);
             }
@@ -145,6 +162,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             if rest.is_empty() {
                 break;
             }
+            free -= end - offset;
         }
         Some(self.count - before)
     }

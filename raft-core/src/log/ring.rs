@@ -15,6 +15,16 @@ pub(super) enum Reserve {
     Kept,
 }
 
+impl Reserve {
+    /// How many slots and bytes must stay free.
+    pub(super) const fn kept(self) -> (u32, u32) {
+        match self {
+            Self::Open => (0, 0),
+            Self::Kept => (RESERVED_SLOTS, RESERVED_BYTES),
+        }
+    }
+}
+
 /// Where an entry starts, and its term.
 pub(super) struct Slot {
     pub(super) offset: u32,
@@ -83,10 +93,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     /// Whether an entry of `size` bytes at `start` leaves what must be left.
     fn may_take(&self, start: u32, size: u32, reserve: Reserve) -> bool {
         let skipped = if start < self.tail { self.ring_bytes - self.tail } else { 0 };
-        let (slots, bytes) = match reserve {
-            Reserve::Open => (0, 0),
-            Reserve::Kept => (RESERVED_SLOTS, RESERVED_BYTES),
-        };
+        let (slots, bytes) = reserve.kept();
         self.count + slots < self.slots && self.free_bytes() >= size + skipped + bytes
     }
 

@@ -63,6 +63,13 @@ pub enum RecoverError<E> {
     OtherNode(NodeId),
     /// The storage holds more entries than the log's memory: give it at least as much as before.
     LogTooSmall,
+    /// The log can't hold the commands that `frame_bytes` lets in: commands that fit into frames
+    /// and not into a quorum of logs would never commit, so give it more memory, or set
+    /// `frame_bytes` to this on every node.
+    FrameExceedsLog {
+        /// What would do.
+        most_bytes: u32,
+    },
     /// The storage holds a record that no node writes.
     Corrupt,
 }
@@ -95,6 +102,11 @@ where
     ) -> Result<Self, RecoverError<S::Error>> {
         config.check().map_err(RecoverError::Config)?;
         let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
+        let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
+        if config.frame_bytes as usize > most_bytes {
+            let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
+            return Err(RecoverError::FrameExceedsLog { most_bytes });
+        }
         let mut found = Found::new(log);
         storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
         let identity = found.identity.ok_or(RecoverError::Blank)?;
@@ -179,7 +191,8 @@ where
     }
 
     /// The flush of that name has ended: everything handed over before it began is durable.
-    /// Says whether that flush was on its way; any other is ignored.
+    /// Says whether that flush was on its way; any other is ignored. A token belongs to the node
+    /// that gave it: what a node of before a restart was waiting for must not reach this one.
     pub fn flushed(&mut self, token: FlushToken) -> bool {
         self.raft.flushed(token)
     }
@@ -192,7 +205,8 @@ where
     // Outputs.
 
     /// Writes the next datagram that this node owes someone, no longer than the buffer: its length
-    /// is the MTU. `None` if nothing is owed now, or may be promised yet.
+    /// is the MTU, and at least [`Config::frame_bytes`]. `None` if nothing is owed now, or may be
+    /// promised yet.
     pub fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
         self.raft.transmit(buffer)
     }

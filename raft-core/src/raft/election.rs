@@ -11,12 +11,19 @@ use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::progress::Progress;
 use crate::status::{DropReason, Fault};
-use crate::types::{Ballot, NodeId, Position, Term};
+use crate::types::{Ballot, NodeId, Position, Round, Term};
 use crate::wire::{Answer, Standing};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_follower(&mut self) -> Result<(), Fault> {
-        if self.clock.left() == 0 && self.may_campaign() { self.ask() } else { Ok(()) }
+        if self.clock.left() == 0 {
+            if self.may_campaign() {
+                return self.ask();
+            }
+            // Whoever may not stand still has no leader any more.
+            self.follow_nobody();
+        }
+        Ok(())
     }
 
     pub(super) fn advance_candidate(&mut self, ticks: u32) -> Result<(), Fault> {
@@ -27,7 +34,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.follow_nobody();
         }
         if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
-            asking.advance(ticks, self.config.heartbeat_ticks);
+            asking.advance(ticks, self.config.heartbeat_ticks, &mut self.attempts);
         }
         Ok(())
     }
@@ -44,7 +51,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Asks whether there would be votes.
     pub(super) fn ask(&mut self) -> Result<(), Fault> {
         note!("node {} would stand in term {}", self.config.id.0, self.ballot.term.next().0);
-        self.role = Role::PreCandidate(Asking::new(self.other_voters()));
+        let attempt = self.next_attempt();
+        self.role = Role::PreCandidate(Asking::new(self.other_voters(), attempt));
         self.wait();
         self.count_votes()
     }
@@ -54,7 +62,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let id = self.config.id;
         note!("node {} stands in term {}", id.0, self.ballot.term.next().0);
         self.enter(Ballot { term: self.ballot.term.next(), vote: Some(id) });
-        self.role = Role::Candidate(Asking::new(self.other_voters()));
+        let attempt = self.next_attempt();
+        self.role = Role::Candidate(Asking::new(self.other_voters(), attempt));
         self.wait();
     }
 
@@ -95,11 +104,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// A node asks for a vote in this term, or in the next; no leader is heard.
-    pub(super) fn vote_asked(&mut self, from: NodeId, standing: Standing, last: Position) {
+    pub(super) fn vote_asked(
+        &mut self,
+        from: NodeId,
+        standing: Standing,
+        attempt: Round,
+        last: Position,
+    ) {
         let worthy = self.admitted && last >= self.log.last();
         if standing == Standing::Pre {
-            let debt = if worthy { &mut self.pre_grants } else { &mut self.answers };
-            debt.insert(from);
+            if worthy {
+                // One number for all who ask: who gets another's does not count it, and asks again.
+                self.pre_asked = attempt;
+                self.pre_grants.insert(from);
+            } else {
+                self.answers.insert(from);
+            }
             return;
         }
         let free = self.ballot.vote.is_none() && !matches!(self.role, Role::Leader(_));
@@ -111,14 +131,28 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.answers.insert(from);
     }
 
-    pub(super) fn vote_answered(&mut self, from: NodeId, answer: Answer) -> Result<(), Stop> {
+    pub(super) fn vote_answered(
+        &mut self,
+        from: NodeId,
+        number: Round,
+        answer: Answer,
+    ) -> Result<(), Stop> {
         let asking = match (&mut self.role, answer) {
+            (Role::PreCandidate(asking), Answer::PreGranted) if !asking.has_asked(number) => {
+                return Err(DropReason::Stale.into());
+            }
             (Role::PreCandidate(asking), Answer::PreGranted | Answer::Refused) => asking,
             (Role::Candidate(asking), Answer::Granted(_) | Answer::Refused) => asking,
             _ => return Err(DropReason::Unexpected.into()),
         };
         asking.answered(from, answer != Answer::Refused);
         Ok(self.count_votes()?)
+    }
+
+    /// A number that no question of this node had before.
+    fn next_attempt(&mut self) -> Round {
+        self.attempts = Round(self.attempts.0 + 1);
+        self.attempts
     }
 
     fn other_voters(&self) -> NodeSet {

@@ -62,7 +62,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.clock.hear();
         self.pre_grants = NodeSet::EMPTY;
         let following = self.following()?;
-        following.seen = following.seen.max(round);
+        following.seen = round;
         following.owes = true;
         Ok(following)
     }
@@ -77,7 +77,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether the leader's log and this one meet at `previous`: what is below the base is
     /// committed, and every leader has it.
     fn meets(&self, previous: Position) -> bool {
-        previous.index <= self.log.base().index
+        previous.index < self.log.base().index
             || self.log.term(previous.index) == Some(previous.term)
     }
 
@@ -93,14 +93,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             }
             (index, rest) = (here, after);
         }
-        let taken = self.log.extend(rest).ok_or(Fault::Log)?;
+        if !rest.is_empty() && rest.previous_term() != self.log.last().term {
+            // Entries tell their terms by difference: these would say something else here.
+            return Err(DropReason::Impossible.into());
+        }
+        let taken = self.log.follow(rest).ok_or(Fault::Log)?;
         Ok(Index(index.0 + u64::from(taken)))
     }
 
     /// Drops the entry at `index`, which the leader contradicts, and everything above.
     fn give_way(&mut self, index: Index) -> Result<(), Stop> {
         if index <= self.committed {
-            return Err(Fault::CommittedConflict.into());
+            let following = self.following()?;
+            let round = following.seen;
+            // One damaged frame must not stop a node, but a leader that insists must.
+            return match following.contradicted.replace(round) {
+                Some(before) if before != round => Err(Fault::CommittedConflict.into()),
+                _ => Err(DropReason::Impossible.into()),
+            };
         }
         if index <= self.following()?.verified {
             // A leader does not contradict in one term what it said in it before.

@@ -75,7 +75,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
-        if previous <= self.log.base().index {
+        if previous <= self.log.base().index && previous > peer.matched.get() {
             peer.lacks_dropped();
             return Ok(());
         }

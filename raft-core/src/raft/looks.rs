@@ -19,7 +19,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return None;
         }
         match &self.role {
-            Role::Follower(_) => self.may_campaign().then_some(self.clock.left()),
+            Role::Follower(following) => {
+                let waits = following.leader.is_some() || self.may_campaign();
+                waits.then_some(self.clock.left())
+            }
             Role::PreCandidate(asking) | Role::Candidate(asking) => {
                 let again = asking.left(self.config.heartbeat_ticks).unwrap_or(u32::MAX);
                 Some(self.clock.left().min(again))

@@ -30,7 +30,7 @@ use crate::node_set::NodeSet;
 use crate::quorum::Membership;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
-use crate::types::{Ballot, Index, NodeId, Position, Term};
+use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
 use crate::wire::{self, Counted, Datagram, Frame, Message};
 
 /// One node's state of consensus.
@@ -54,6 +54,10 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     answers: NodeSet,
     /// Nodes owed a "yes, I would vote for you in the next term".
     pre_grants: NodeSet,
+    /// The number of the last question that one of them asked.
+    pre_asked: Round,
+    /// How often this node has asked for votes.
+    attempts: Round,
     turn: Turn,
     /// Whether this node may never lead: what it can't apply it must not take proposals for.
     retired: bool,
@@ -121,6 +125,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             term_guard: TermGuard::default(),
             answers: NodeSet::EMPTY,
             pre_grants: NodeSet::EMPTY,
+            pre_asked: Round(0),
+            attempts: Round(0),
             turn: Turn::default(),
             retired: false,
             fault: None,
@@ -173,7 +179,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if !matches!(self.role, Role::Leader(_)) {
             return Err(ProposeError::NotLeader(self.leader()));
         }
-        let limit = (self.config.frame_bytes as usize).saturating_sub(Self::APPEND_BYTES);
+        let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
         let appended = self.log.propose(self.ballot.term, Kind::COMMAND, limit, encode);
         self.close(Ok(()));
         appended.map_err(|error| match error {
@@ -184,7 +190,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Stands for election now, unless a leader is heard; peers refuse as they always would.
     pub(crate) fn campaign(&mut self) {
-        if self.fault.is_none() && !self.hears_leader() && self.may_campaign() {
+        let waits = self.fault.is_none() && matches!(self.role, Role::Follower(_));
+        if waits && !self.hears_leader() && self.may_campaign() {
             let outcome = self.ask();
             self.close(outcome.map_err(Stop::Fault));
         }
@@ -192,10 +199,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Changes how much longer than its peers this node waits before it stands.
     pub(crate) fn set_extra_wait(&mut self, ticks: u32) {
-        self.config.extra_wait_ticks = ticks.min(Config::TICKS_MAX);
-        let timeout = Self::draw_timeout(&self.config, &mut self.random);
+        let ticks = ticks.min(Config::TICKS_MAX);
+        let before = core::mem::replace(&mut self.config.extra_wait_ticks, ticks);
         if matches!(self.role, Role::Follower(_)) {
-            self.clock.rewait(timeout);
+            self.clock.change_wait(before, ticks);
         }
     }
 
@@ -218,9 +225,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     // Between inputs and their parts.
 
-    /// What an append needs beside the body of its one entry, up to the index 2^42.
-    const APPEND_BYTES: usize = 28;
-
     fn take(&mut self, frame: Frame<'_>) -> Result<(), Stop> {
         let from = frame.from;
         if !from.is_valid() || from == self.config.id {
@@ -241,11 +245,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Stale.into());
         }
         match message {
-            Message::VoteRequest { standing, last, .. } => {
-                self.vote_asked(from, standing, last.get());
+            Message::VoteRequest { standing, attempt, last } => {
+                self.vote_asked(from, standing, attempt, last.get());
                 Ok(())
             }
-            Message::VoteAnswer(answer) => self.vote_answered(from, answer),
+            Message::VoteAnswer { number, answer } => self.vote_answered(from, number, answer),
             Message::Heartbeat { round, committed } => self.heard(from, round, committed),
             Message::Append { round, previous, committed, entries } => {
                 self.appended(from, round, previous, committed, entries)

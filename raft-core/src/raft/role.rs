@@ -23,10 +23,12 @@ pub(crate) struct Following {
     pub(super) leader: Option<NodeId>,
     /// The last entry that is known to match this leader's log: zero until an append matched.
     pub(super) verified: Index,
-    /// The highest round heard from this leader.
+    /// The round heard last from this leader. Not the highest: one damaged number would stay.
     pub(super) seen: Round,
     /// The previous position of an append that did not match, until one does.
     pub(super) refused: Option<Position>,
+    /// The round in which an append contradicted what is committed.
+    pub(super) contradicted: Option<Round>,
     /// Whether an acknowledgement is owed.
     pub(super) owes: bool,
     /// What the last acknowledgement said.
@@ -41,6 +43,7 @@ impl Following {
             verified: Index::ZERO,
             seen: Round(0),
             refused: None,
+            contradicted: None,
             owes: false,
             echoed: Round(0),
             reported: Index::ZERO,
@@ -57,26 +60,36 @@ pub(crate) struct Asking {
     pub(super) silent: NodeSet,
     /// Who is owed a request: some of the silent.
     pub(super) owed: NodeSet,
-    /// How often they were asked.
+    /// The number of the question, and of the first that was asked in this role: an answer to an
+    /// earlier one is none to these.
     pub(super) attempt: Round,
-    /// Ticks since they were asked.
+    first_attempt: Round,
+    /// Ticks since one of them was asked.
     waited: u32,
 }
 
 impl Asking {
-    pub(super) fn new(voters: NodeSet) -> Self {
-        let (granted, attempt) = (NodeSet::EMPTY, Round(1));
-        Self { granted, silent: voters, owed: voters, attempt, waited: 0 }
+    pub(super) fn new(voters: NodeSet, attempt: Round) -> Self {
+        let granted = NodeSet::EMPTY;
+        let (silent, owed, first_attempt) = (voters, voters, attempt);
+        Self { granted, silent, owed, attempt, first_attempt, waited: 0 }
     }
 
-    /// Asks the silent once more when their time is up.
-    pub(super) fn advance(&mut self, ticks: u32, patience_ticks: u32) {
+    /// Asks the silent once more when their time is up, with the next number.
+    pub(super) fn advance(&mut self, ticks: u32, patience_ticks: u32, attempts: &mut Round) {
         self.waited = self.waited.saturating_add(ticks);
-        if self.waited >= patience_ticks && !self.silent.is_empty() {
+        if self.waited >= patience_ticks && self.someone_was_asked() {
             self.waited = 0;
-            self.attempt = Round(self.attempt.0 + 1);
+            *attempts = Round(attempts.0 + 1);
+            self.attempt = *attempts;
             self.owed = self.silent;
         }
+    }
+
+    /// A request was written.
+    pub(super) fn asked(&mut self, peer: NodeId) {
+        self.owed.remove(peer);
+        self.waited = 0;
     }
 
     pub(super) fn answered(&mut self, from: NodeId, granted: bool) {
@@ -87,9 +100,19 @@ impl Asking {
         }
     }
 
+    /// Whether a question with this number was asked in this role.
+    pub(super) fn has_asked(&self, number: Round) -> bool {
+        (self.first_attempt..=self.attempt).contains(&number)
+    }
+
     /// Ticks until the silent are asked again, if there are any.
     pub(super) fn left(&self, patience_ticks: u32) -> Option<u32> {
-        (!self.silent.is_empty()).then(|| patience_ticks.saturating_sub(self.waited))
+        self.someone_was_asked().then(|| patience_ticks.saturating_sub(self.waited))
+    }
+
+    /// Whether an answer may be on its way.
+    fn someone_was_asked(&self) -> bool {
+        !self.silent.without(self.owed).is_empty()
     }
 }
 
@@ -107,6 +130,8 @@ pub(crate) struct Leading {
     round_ticks: u32,
     /// Ticks since a quorum was last asked for.
     quorum_ticks: u32,
+    /// The question is not decided before this tick of it.
+    quorum_grace: u32,
     /// The round that began with that question: who echoed it or a later one is there.
     quorum_round: Round,
     /// How many rounds have really left since then, and the last of them.
@@ -134,6 +159,7 @@ impl Leading {
             served: 0,
             round_ticks: 0,
             quorum_ticks: 0,
+            quorum_grace: 0,
             quorum_round: round,
             rounds_left: 0,
             last_left: Round(0),
@@ -147,7 +173,13 @@ impl Leading {
         self.round_ticks = self.round_ticks.saturating_add(ticks);
         self.quorum_ticks = self.quorum_ticks.saturating_add(ticks);
         if self.quorum_ticks >= self.quorum_wait(config) {
-            return Call::Quorum(self.quorum_round);
+            let slept = ticks > config.heartbeat_ticks && self.quorum_grace == 0;
+            if !slept || self.quorum_ticks >= Self::quorum_most(config) {
+                return Call::Quorum(self.quorum_round);
+            }
+            // It slept through the answers, or did not ask: they may be waiting to be received.
+            self.quorum_grace = self.quorum_ticks.saturating_add(config.link_cycle_ticks);
+            return Call::Round;
         }
         if self.round_ticks >= config.heartbeat_ticks { Call::Round } else { Call::Wait }
     }
@@ -163,6 +195,7 @@ impl Leading {
     pub(super) fn begin_quorum(&mut self) {
         self.begin_round();
         self.quorum_ticks = 0;
+        self.quorum_grace = 0;
         self.quorum_round = self.round;
         self.rounds_left = 0;
     }
@@ -189,7 +222,12 @@ impl Leading {
     /// A quorum is asked for after one base timeout if two rounds have left by then, so that there
     /// was something to answer, and in any case after two.
     fn quorum_wait(&self, config: &Config) -> u32 {
-        let base = config.base_timeout_ticks;
-        if self.rounds_left >= 2 { base } else { base.saturating_mul(2) }
+        let most = Self::quorum_most(config);
+        let least = if self.rounds_left >= 2 { config.base_timeout_ticks } else { most };
+        least.max(self.quorum_grace).min(most)
+    }
+
+    fn quorum_most(config: &Config) -> u32 {
+        config.base_timeout_ticks.saturating_mul(2)
     }
 }

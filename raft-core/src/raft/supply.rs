@@ -42,16 +42,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             }
             let follower = leading.followers.get_mut(at).ok_or(Fault::Invariant)?;
             at += 1;
-            let (id, length) = match stock.owed_to(follower) {
+            let id = follower.id;
+            let length = match stock.owed_to(follower) {
                 None => continue,
-                Some(Supply::Heartbeat) => (follower.id, stock.heartbeat(follower, buffer)),
-                Some(Supply::Append(most)) => (follower.id, stock.append(follower, most, buffer)?),
+                Some(Supply::Heartbeat) => stock.heartbeat(follower, buffer),
+                Some(Supply::Append(most)) => match stock.append(follower, most, buffer)? {
+                    None if follower.owed_heartbeat => {
+                        // Not even one entry fits: a smaller buffer than the cluster agreed on.
+                        self.counters.unsendable = self.counters.unsendable.saturating_add(1);
+                        stock.heartbeat(follower, buffer)
+                    }
+                    length => length,
+                },
             };
-            let Some(length) = length else {
-                // Neither can be written: a smaller buffer than the cluster agreed on.
-                self.counters.unsendable = self.counters.unsendable.saturating_add(1);
-                continue;
-            };
+            let Some(length) = length else { continue };
             leading.left_now();
             leading.served = at;
             return Ok(Some((id, length)));
@@ -125,7 +129,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         };
         let (next, length) = self.copy_entries(follower.next, most, head, buffer)?;
         if next == follower.next && follower.flow == Flow::Replicate {
-            // Not even one entry fits.
             follower.sent_nothing();
             return Ok(None);
         }

@@ -7,7 +7,7 @@
 
 use super::{Raft, Role};
 use crate::status::Fault;
-use crate::types::{NodeId, Position};
+use crate::types::{NodeId, Position, Round};
 use crate::wire::{self, Answer, Datagram, Message, Packet, Recipient, Standing};
 
 /// Whose turn it is.
@@ -76,7 +76,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     fn answer(&mut self, buffer: &mut [u8]) -> Sent {
         let (peer, answer) = self.owed_answer()?;
-        let length = self.write(Message::VoteAnswer(answer), buffer)?;
+        // The question's number where there was one that counts, else one that is new each time.
+        let number = match answer {
+            Answer::PreGranted => self.pre_asked,
+            Answer::Refused | Answer::Granted(_) => Round(u64::from(self.counters.sent)),
+        };
+        let length = self.write(Message::VoteAnswer { number, answer }, buffer)?;
         match answer {
             Answer::PreGranted => self.pre_grants.remove(peer),
             Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
@@ -95,7 +100,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let (peer, request) = self.owed_request()?;
         let length = self.write(request, buffer)?;
         if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
-            asking.owed.remove(peer);
+            asking.asked(peer);
         }
         Some((peer, length))
     }
@@ -138,7 +143,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let index = self.watermark.up_to(following.verified);
         let settled = index.get() == following.verified;
         // While the rest is not durable, the same words again would say nothing.
-        let news = following.echoed < round || following.reported < index.get();
+        let news = following.echoed != round || following.reported < index.get();
         let message = Message::Acknowledge { round, index, settled, standing };
         (settled || news).then_some((leader, message))
     }

@@ -78,7 +78,9 @@ impl Head {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
-    /// Blank storage over two pieces of memory, each as large as the node's log.
+    /// Blank storage over two pieces of memory: the image is as large as the node's log, and the
+    /// journal holds all that is written between two flushes, which is never more than twice that
+    /// and a hundred bytes.
     pub fn new(image: B, journal: B) -> Result<Self, UnfitMemory> {
         let image = Log::new(image)?;
         let ballot = Ballot::default();

@@ -42,13 +42,13 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             let Position { term, index } = last.get();
             (VOTE_REQUEST, flags, [attempt.0, u64::from(term.0), index.0, 0], 3)
         }
-        Message::VoteAnswer(answer) => {
+        Message::VoteAnswer { number, answer } => {
             let flags = match answer {
                 Answer::Refused => 0,
                 Answer::PreGranted => PRE | GRANTED,
                 Answer::Granted(_) => GRANTED,
             };
-            (VOTE_ANSWER, flags, [0; 4], 0)
+            (VOTE_ANSWER, flags, [number.0, 0, 0, 0], 1)
         }
         Message::Heartbeat { round, committed } => (HEARTBEAT, 0, [round.0, committed.0, 0, 0], 2),
         Message::Append { round, previous, committed, .. } => {
@@ -111,11 +111,14 @@ fn fields<'a>(tag: u8, flags: u8, reader: &mut Reader<'a>) -> Option<Datagram<'a
             };
             Message::VoteRequest { standing, attempt, last: promised_by_peer(position(reader)?) }
         }
-        VOTE_ANSWER => Message::VoteAnswer(match flags {
-            0 => Answer::Refused,
-            GRANTED => Answer::Granted(promised_by_peer(term)),
-            _ => Answer::PreGranted,
-        }),
+        VOTE_ANSWER => {
+            let answer = match flags {
+                0 => Answer::Refused,
+                GRANTED => Answer::Granted(promised_by_peer(term)),
+                _ => Answer::PreGranted,
+            };
+            Message::VoteAnswer { number: round(reader)?, answer }
+        }
         HEARTBEAT => Message::Heartbeat { round: round(reader)?, committed: index(reader)? },
         APPEND => return Some(Datagram { term, message: append(term, reader)? }),
         ACKNOWLEDGE => {

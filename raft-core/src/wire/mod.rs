@@ -40,7 +40,12 @@ pub enum Message<'a> {
         last: Durable<Position>,
     },
     /// The answer to a vote request; a refusal also tells a sender from the past of the term.
-    VoteAnswer(Answer),
+    VoteAnswer {
+        /// The attempt that is answered with "I would"; else a number that is new each time.
+        number: Round,
+        /// What is answered.
+        answer: Answer,
+    },
     /// "I lead, and this is committed."
     Heartbeat {
         /// To be echoed.
@@ -61,7 +66,7 @@ pub enum Message<'a> {
     },
     /// "I hold everything that you have, up to here."
     Acknowledge {
-        /// The highest round seen in this term.
+        /// The round heard last from this leader.
         round: Round,
         /// The last entry that matches the leader's and is durable.
         index: Durable<Index>,
@@ -72,7 +77,7 @@ pub enum Message<'a> {
     },
     /// "The entry before your first one is not mine."
     Reject {
-        /// The highest round seen in this term.
+        /// The round heard last from this leader.
         round: Round,
         /// The index that the append named as its previous one.
         previous: Index,
@@ -93,7 +98,7 @@ impl Message<'_> {
     pub(crate) const fn number(&self) -> Round {
         match self {
             Self::VoteRequest { attempt, .. } => *attempt,
-            Self::VoteAnswer(_) => Round(0),
+            Self::VoteAnswer { number, .. } => *number,
             Self::Heartbeat { round, .. }
             | Self::Append { round, .. }
             | Self::Acknowledge { round, .. }

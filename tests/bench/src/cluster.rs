@@ -51,7 +51,7 @@ const SETTLING_TICKS: u32 = 40;
 /// The log keeps every entry of a run: 26 bytes each.
 const LOG_BYTES: usize = 4 << 20;
 
-/// Full many times in a run: what it takes to empty it is part of the storage's work.
+/// Never full in a run: what it takes to fold it into the storage's image is not counted.
 const JOURNAL_BYTES: usize = LOG_BYTES;
 
 type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;

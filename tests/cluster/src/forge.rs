@@ -70,9 +70,9 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
             let last = Forge::new(1, flags | pre, term).number(number("attempt")?);
             last.number(number("last-term")?).number(number("last")?).done()
         }
-        "grant" => Forge::new(2, 2, term).done(),
-        "pre-grant" => Forge::new(2, 3, term).done(),
-        "refusal" => Forge::new(2, 0, term).done(),
+        "grant" => Forge::new(2, 2, term).number(number("number")?).done(),
+        "pre-grant" => Forge::new(2, 3, term).number(number("number")?).done(),
+        "refusal" => Forge::new(2, 0, term).number(number("number")?).done(),
         "heartbeat" => start(3).number(round).number(number("commit")?).done(),
         "append" => {
             let previous = number("after")?;

@@ -37,13 +37,15 @@ pub fn entry(term: Term, kind: Kind, body: &[u8]) -> String {
 /// What a datagram says.
 pub fn datagram(datagram: &Datagram<'_>) -> String {
     let said = match datagram.message {
-        Message::VoteRequest { standing, last, .. } => {
+        Message::VoteRequest { standing, attempt, last } => {
             let what = if standing == Standing::Pre { "would you vote" } else { "vote" };
-            format!("{what} for me? last {}", position(last.get()))
+            format!("{what} for me? last {}, question {}", position(last.get()), attempt.0)
         }
-        Message::VoteAnswer(Answer::Refused) => "no".to_owned(),
-        Message::VoteAnswer(Answer::PreGranted) => "I would".to_owned(),
-        Message::VoteAnswer(Answer::Granted(_)) => "you have my vote".to_owned(),
+        Message::VoteAnswer { answer: Answer::Refused, .. } => "no".to_owned(),
+        Message::VoteAnswer { answer: Answer::PreGranted, number } => {
+            format!("I would, as to question {}", number.0)
+        }
+        Message::VoteAnswer { answer: Answer::Granted(_), .. } => "you have my vote".to_owned(),
         Message::Heartbeat { round, committed } => {
             format!("heartbeat, round {}, commit {}", round.0, committed.0)
         }

@@ -61,6 +61,10 @@ impl Story {
             "stored" => self.stored(rest),
             "format" => self.format(rest),
             "expect" => self.expect(rest),
+            "may-stop" => {
+                self.promises.may_stop.insert(id(word(rest, 0)?)?);
+                Ok(())
+            }
             verb => self.step(verb, rest),
         }?;
         self.tell_events()?;
