@@ -1,0 +1,146 @@
+//! Ways in which a cluster could come to a stop, or talk for ever, without anything being broken:
+//! each of them did, once.
+
+use raft_cluster::forge::forge;
+use raft_cluster::{Cluster, Settings};
+use raft_core::wire::{self, Message};
+use raft_core::{
+    ClusterId, Config, Frame, Identity, Node, NodeId, ProposeError, RecoverError, RoleName,
+};
+
+/// Founders with logs of these sizes, of which the first one leads.
+fn unequal(log_bytes: &[usize], frame: usize) -> Result<Cluster, String> {
+    let ids: Vec<NodeId> = (1..=log_bytes.len() as u8).map(NodeId).collect();
+    let mut cluster = Cluster::default();
+    for (&id, &log_bytes) in ids.iter().zip(log_bytes) {
+        let settings = Settings { log_bytes, frame, ..Settings::default() };
+        cluster.add(Identity::founder(ClusterId(1), id, &ids), &settings)?;
+    }
+    cluster.node_mut(1)?.campaign();
+    cluster.settle()?;
+    Ok(cluster)
+}
+
+fn run(cluster: &mut Cluster, ticks: u32) -> Result<(), String> {
+    for _ in 0..ticks {
+        cluster.tick_and_settle()?;
+        for id in cluster.ids() {
+            // Some do not run.
+            let _ = cluster.apply(id);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_follower_is_left_in_peace_until_the_next_round() -> Result<(), String> {
+    let mut cluster = unequal(&[4096, 600, 4096], 48)?;
+    for _ in 0..40 {
+        let proposed = cluster.node_mut(1)?.propose(&"twelve bytes");
+        proposed.map_err(|error| format!("{error:?}"))?;
+        // Fails if the talk does not end.
+        cluster.settle()?;
+    }
+    run(&mut cluster, 30)?;
+    let status = cluster.node(1)?.status();
+    assert_eq!((status.role, status.committed), (RoleName::Leader, status.last));
+    assert!(cluster.node(2)?.status().last < status.last, "it was not full at all");
+    Ok(())
+}
+
+#[test]
+fn a_follower_keeps_room_for_a_first_entry_of_its_own() -> Result<(), String> {
+    let mut cluster = unequal(&[4096, 1024, 4096], 200)?;
+    let fill = |cluster: &mut Cluster, count| -> Result<(), String> {
+        for _ in 0..count {
+            cluster.node_mut(1)?.propose(&"w").map_err(|error| format!("{error:?}"))?;
+        }
+        run(cluster, 4)
+    };
+    fill(&mut cluster, 20)?;
+    cluster.cuts.insert((1, 3));
+    fill(&mut cluster, 40)?;
+    // Node 2 now has the newest log that is left, and it is full.
+    cluster.crash(1, 0)?;
+    cluster.cuts.clear();
+    run(&mut cluster, 100)?;
+    let leads = |id| cluster.node(id).map(|node| node.status().role == RoleName::Leader);
+    assert!(leads(2)? || leads(3)?, "two of three run and nobody leads");
+    Ok(())
+}
+
+#[test]
+fn a_log_that_can_not_hold_what_frames_carry_is_refused() {
+    let error = unequal(&[4096, 512, 512], 256).err().expect("a log too small");
+    assert!(error.contains("FrameExceedsLog"), "{error}");
+    let storage = raft_cluster::disk::Disk::blank(512);
+    let machine = raft_cluster::words::Words::default();
+    let config = Config { frame_bytes: 256, ..Config::new(NodeId(1), 1) };
+    let refused = Node::recover(config, [0; 512], storage, machine).err();
+    let Some(RecoverError::FrameExceedsLog { most_bytes }) = refused else {
+        panic!("{refused:?}");
+    };
+    let mut cluster = unequal(&[512], most_bytes as usize).expect("the size it names will do");
+    cluster.settle().expect("quiet in the end");
+    let word = "x".repeat(most_bytes as usize);
+    let proposed = cluster.node_mut(1).expect("it runs").propose(&word.as_str());
+    assert_eq!(proposed, Err(ProposeError::TooLarge));
+}
+
+#[test]
+fn campaigning_in_every_turn_of_a_loop_elects_somebody() -> Result<(), String> {
+    let mut cluster = Cluster::found(&[1, 2, 3], &Settings::default())?;
+    let mut late = Vec::new();
+    for _ in 0..60 {
+        cluster.node_mut(1)?.campaign();
+        for id in 1..=3 {
+            cluster.flush(id)?;
+            cluster.send(id, usize::MAX)?;
+        }
+        let sent = std::mem::take(&mut cluster.flight);
+        // Answers take two turns, and no tick passes.
+        std::mem::replace(&mut late, sent).iter().for_each(|letter| cluster.deliver(letter));
+    }
+    let status = cluster.node(1)?.status();
+    assert_eq!((status.role, status.term.0), (RoleName::Leader, 1));
+    Ok(())
+}
+
+/// Every answer of node 2 takes four ticks; once, the leader's loop stalls with answers waiting.
+fn leads_through_a_stall(at: u32, stall: u32) -> Result<bool, String> {
+    let settings = Settings { base: 12, heartbeat: 3, ..Settings::default() };
+    let mut cluster = Cluster::found(&[1, 2, 3], &settings)?;
+    cluster.node_mut(1)?.campaign();
+    cluster.settle()?;
+    let (mut now, mut mail) = (0, Vec::<(u32, Vec<u8>)>::new());
+    while now < at + 40 {
+        let step = if now == at { stall } else { 1 };
+        now += step;
+        let node = cluster.node_mut(1)?;
+        node.advance(step);
+        mail.retain(|(due, bytes)| {
+            if *due <= now {
+                node.receive(Frame { from: NodeId(2), bytes });
+            }
+            *due > now
+        });
+        let mut buffer = [0; 256];
+        while let Some(packet) = node.transmit(&mut buffer) {
+            let message = wire::decode(packet.bytes).map_err(|error| format!("{error:?}"))?.message;
+            if let Message::Heartbeat { round, .. } | Message::Append { round, .. } = message {
+                let round = format!("round={}", round.0);
+                mail.push((now + 4, forge(&["hold", "term=1", &round, "index=1"])?));
+            }
+        }
+    }
+    Ok(cluster.node(1)?.status().role == RoleName::Leader)
+}
+
+#[test]
+fn a_leader_that_stalled_hears_the_answers_before_it_gives_up() {
+    for at in 13..37 {
+        for stall in 9..12 {
+            assert_eq!(leads_through_a_stall(at, stall), Ok(true), "{stall} ticks at {at}");
+        }
+    }
+}
