@@ -53,7 +53,7 @@
 //!
 //! A file uses only what stands above it:
 //!
-//! - `bytes`, `types`, `node_set`, `random`, `config`: the words of the protocol, and settings;
+//! - `bytes`, `number`, `types`, `node_set`, `random`, `config`: words of the protocol, settings;
 //! - `quorum`: who votes, and what a majority of them is;
 //! - `log`: entries in a fixed piece of memory, encoded as on the wire;
 //! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;
@@ -85,6 +85,7 @@ mod machine;
 mod macros;
 mod node;
 mod node_set;
+mod number;
 mod progress;
 mod quorum;
 mod raft;

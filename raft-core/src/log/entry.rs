@@ -9,6 +9,7 @@
 //! Terms never fall along a log, so that the difference says everything to who knows the entry
 //! before, and a run of entries moves from log to frame to log as one run of bytes.
 
+use crate::number::{Reader, Writer};
 use crate::types::Term;
 
 /// What the body of an entry means. Kinds that a node does not know are kept and never applied.
@@ -69,7 +70,8 @@ pub(crate) fn read(previous: Term, bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
 
 #[inline(never)]
 fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    postcard::take_from_bytes(bytes).ok()
+    let mut reader = Reader(bytes);
+    Some((reader.word()?, reader.0))
 }
 
 /// Writes an entry's head and term; gives their length. `None` if `buffer` is too short.
@@ -82,11 +84,12 @@ pub(crate) fn write_head(
 ) -> Option<usize> {
     let step = term.0.checked_sub(previous.0)?;
     let head = (body_bytes << 4) | (u32::from(kind.0) << 1) | u32::from(step > 0);
-    let mut used = postcard::to_slice(&head, buffer).ok()?.len();
+    let mut writer = Writer::new(buffer);
+    writer.number(u64::from(head))?;
     if step > 0 {
-        used += postcard::to_slice(&step, buffer.get_mut(used..)?).ok()?.len();
+        writer.number(u64::from(step))?;
     }
-    Some(used)
+    Some(writer.used())
 }
 
 /// A run of encoded entries whose every byte was checked, and the term of the entry before it.

@@ -9,10 +9,10 @@
 //!
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
-use super::number::{Reader, Writer};
 use super::{Answer, Counted, Datagram, DecodeError, Message, Standing, VERSION};
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
+use crate::number::{Reader, Writer};
 use crate::types::{Index, Position, Round, Term};
 
 const VOTE_REQUEST: u8 = 1;

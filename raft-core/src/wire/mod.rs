@@ -7,7 +7,6 @@
 
 mod codec;
 mod envelope;
-mod number;
 
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};

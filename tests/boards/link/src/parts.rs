@@ -118,8 +118,8 @@ pub fn wire(input: &mut Input) {
     look(black_box(entries));
     let round = Round(input.long());
     let message = match input.byte() {
-        0 => Message::VoteAnswer(Answer::Refused),
-        1 => Message::VoteAnswer(Answer::PreGranted),
+        0 => Message::VoteAnswer { number: round, answer: Answer::Refused },
+        1 => Message::VoteAnswer { number: round, answer: Answer::PreGranted },
         2 => Message::Heartbeat { round, committed: input.index() },
         _ => {
             let (previous, committed) = (input.position(), input.index());

@@ -2,28 +2,28 @@
 //! the top bit says that more follow.
 
 /// Writes into a buffer from its start.
-pub(super) struct Writer<'b> {
+pub(crate) struct Writer<'b> {
     buffer: &'b mut [u8],
     used: usize,
 }
 
 impl<'b> Writer<'b> {
-    pub(super) fn new(buffer: &'b mut [u8]) -> Self {
+    pub(crate) fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, used: 0 }
     }
 
-    pub(super) fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.used
     }
 
     /// `None` if the buffer is full.
-    pub(super) fn byte(&mut self, byte: u8) -> Option<()> {
+    pub(crate) fn byte(&mut self, byte: u8) -> Option<()> {
         *self.buffer.get_mut(self.used)? = byte;
         self.used += 1;
         Some(())
     }
 
-    pub(super) fn number(&mut self, mut number: u64) -> Option<()> {
+    pub(crate) fn number(&mut self, mut number: u64) -> Option<()> {
         while number >= 0x80 {
             let [low, ..] = number.to_le_bytes();
             self.byte(low | 0x80)?;
@@ -35,18 +35,18 @@ impl<'b> Writer<'b> {
 }
 
 /// Reads bytes from outside.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
     /// `None` if there is none left.
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
     }
 
-    /// `None` if it is cut short or needs more than 64 bits.
-    pub(super) fn number(&mut self) -> Option<u64> {
+    /// `None` if it is cut short or needs more than 63 bits.
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0, 0);
         loop {
             let byte = self.byte()?;
@@ -62,7 +62,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn word(&mut self) -> Option<u32> {
+    pub(crate) fn word(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
     }
 }
