@@ -28,6 +28,9 @@ struct Budget {
     hard: f64,
     /// What we would like to get to.
     goal: f64,
+    /// A hard limit that was never met yet fails the check only past this: an open debt, which may
+    /// shrink and not grow.
+    held_at: Option<f64>,
     unit: String,
     measured_by: Meter,
     what: String,
@@ -50,6 +53,7 @@ enum Meter {
 enum Verdict {
     GoalMet,
     WithinLimit,
+    Debt,
     OverLimit,
     NotMeasured,
 }
@@ -60,6 +64,7 @@ impl Verdict {
             None => Self::NotMeasured,
             Some(value) if value <= budget.goal => Self::GoalMet,
             Some(value) if value <= budget.hard => Self::WithinLimit,
+            Some(value) if budget.held_at.is_some_and(|most| value <= most) => Self::Debt,
             // A number that is none is not within anything.
             Some(_) => Self::OverLimit,
         }
@@ -69,6 +74,7 @@ impl Verdict {
         match self {
             Self::GoalMet => "goal met",
             Self::WithinLimit => "within the limit",
+            Self::Debt => "OVER THE LIMIT, an open debt",
             Self::OverLimit => "OVER THE LIMIT",
             Self::NotMeasured => "NOT MEASURED",
         }
@@ -163,7 +169,8 @@ mod tests {
     #[test]
     fn a_verdict_knows_both_limits_and_what_is_no_number() {
         let mut budgets = read_budgets().unwrap();
-        let budget = Budget { goal: 10.0, hard: 20.0, ..budgets.pop_first().unwrap().1 };
+        let first = budgets.pop_first().unwrap().1;
+        let budget = Budget { goal: 10.0, hard: 20.0, held_at: None, ..first };
         let verdict = |measured| Verdict::of(&budget, measured);
         assert_eq!(
             [verdict(Some(10.0)), verdict(Some(10.1))].map(Verdict::words),
@@ -173,6 +180,10 @@ mod tests {
         assert_eq!(verdict(Some(20.1)), Verdict::OverLimit);
         assert_eq!(verdict(Some(f64::NAN)), Verdict::OverLimit);
         assert_eq!(verdict(None), Verdict::NotMeasured);
+        let budget = Budget { held_at: Some(30.0), ..budget };
+        assert_eq!(Verdict::of(&budget, Some(30.0)), Verdict::Debt);
+        assert_eq!(Verdict::of(&budget, Some(30.1)), Verdict::OverLimit);
+        assert_eq!(Verdict::of(&budget, Some(20.0)), Verdict::WithinLimit);
     }
 
     #[test]
