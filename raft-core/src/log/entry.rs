@@ -31,6 +31,7 @@ impl Kind {
 
 /// An entry, borrowed out of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Entry<'a> {
     /// The term in which it was proposed.
     pub term: Term,
@@ -94,6 +95,7 @@ pub(crate) fn write_head(
 
 /// A run of encoded entries whose every byte was checked, and the term of the entry before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Entries<'a> {
     previous: Term,
     bytes: &'a [u8],

@@ -190,6 +190,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 }
 
+impl<B> core::fmt::Debug for Log<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (base, last) = (self.base, self.last);
+        f.debug_struct("Log").field("base", &base).field("last", &last).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<B> defmt::Format for Log<B> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Log {{ base: {}, last: {}, .. }}", self.base, self.last);
+    }
+}
+
 /// Equal logs hold equal entries at equal places: what is left behind in free memory is no matter.
 impl<B: AsRef<[u8]> + AsMut<[u8]>> PartialEq for Log<B> {
     fn eq(&self, other: &Self) -> bool {

@@ -364,3 +364,21 @@ where
         })
     }
 }
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> core::fmt::Debug for Node<B, S, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut node = f.debug_struct("Node");
+        node.field("id", &self.raft.id()).field("role", &self.raft.role_name());
+        node.field("term", &self.raft.term()).field("log", self.raft.log());
+        node.field("committed", &self.raft.committed()).field("applied", &self.applied);
+        node.finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> defmt::Format for Node<B, S, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (id, role, term) = (self.raft.id(), self.raft.role_name(), self.raft.term());
+        defmt::write!(f, "Node {{ id: {}, role: {}, term: {}, .. }}", id, role, term);
+    }
+}

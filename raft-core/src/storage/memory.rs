@@ -247,3 +247,25 @@ fn replace<B: AsRef<[u8]> + AsMut<[u8]>>(
         _ => Err(MemoryStorageError::ImageFull),
     }
 }
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> core::fmt::Debug for MemoryStorage<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let unflushed = self.unflushed_bytes();
+        let mut storage = f.debug_struct("MemoryStorage");
+        storage.field("image", &self.image).field("unflushed_bytes", &unflushed);
+        storage.finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<B: AsRef<[u8]> + AsMut<[u8]>> defmt::Format for MemoryStorage<B> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let unflushed = self.unflushed_bytes();
+        defmt::write!(
+            f,
+            "MemoryStorage {{ image: {}, unflushed_bytes: {}, .. }}",
+            self.image,
+            unflushed
+        );
+    }
+}

@@ -44,6 +44,7 @@ pub trait Storage {
 
 /// One thing to keep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Record<'a> {
     /// Whose storage this is: the first record of all.
     Identity(Identity),

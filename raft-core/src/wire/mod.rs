@@ -19,6 +19,7 @@ pub const VERSION: u8 = 0;
 
 /// One message and the term of its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Datagram<'a> {
     /// The sender's term when it was sent.
     pub term: Term,
@@ -28,6 +29,7 @@ pub struct Datagram<'a> {
 
 /// What one node can say to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message<'a> {
     /// "May I lead?"
     VoteRequest {
@@ -108,6 +110,7 @@ impl Message<'_> {
 
 /// Whether a vote is asked for, or only whether there would be one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Standing {
     /// Nobody's term changes: "would you vote for me in the next term?"
     Pre,
@@ -117,6 +120,7 @@ pub enum Standing {
 
 /// What a voter answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Answer {
     /// No.
     Refused,
@@ -128,6 +132,7 @@ pub enum Answer {
 
 /// Whether a member's word counts toward a quorum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Counted {
     /// It does.
     Yes,
@@ -149,6 +154,7 @@ pub enum DecodeError {
 
 /// Bytes from a node: what a link hands to the core. The link vouches for sender and content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Frame<'a> {
     /// Who sent it.
     pub from: NodeId,
@@ -158,6 +164,7 @@ pub struct Frame<'a> {
 
 /// Bytes for a node: what the core hands to a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Packet<'a> {
     /// Whom it is for.
     pub to: Recipient,
