@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use raft_cluster::forge::Forge;
-use raft_cluster::words;
+use raft_cluster::{Cluster, Settings, words};
 use raft_core::wire::{DecodeError, Message, decode, encode};
+use raft_core::{DropReason, Frame, NodeId};
 
 /// The bytes of a datagram that was read, written again.
 fn again(bytes: &[u8]) -> Vec<u8> {
@@ -99,5 +100,29 @@ proptest! {
             let same = decode(&shorter).expect("ours");
             prop_assert_eq!(words::datagram(&same), words::datagram(&datagram));
         }
+    }
+
+    /// A node in a working cluster is sent such bytes, soundly addressed, by whoever.
+    #[test]
+    fn arbitrary_datagrams_stop_no_node(
+        frames in proptest::collection::vec(
+            (0_u8..34, 0_u8..8, proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..4], 0..24)),
+            1..60,
+        ),
+    ) {
+        let mut cluster = Cluster::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+        cluster.node_mut(1).expect("it runs").campaign();
+        cluster.settle().expect("quiet in the end");
+        for (from, tag, rest) in &frames {
+            let bytes = [&[*tag][..], rest].concat();
+            for id in 1..=3 {
+                let node = cluster.node_mut(id).expect("it runs");
+                node.receive(Frame { from: NodeId(*from), bytes: &bytes });
+                prop_assert_eq!(node.status().fault, None);
+            }
+        }
+        let counters = cluster.node(1).expect("it runs").status().counters;
+        let dropped: u32 = DropReason::ALL.iter().map(|reason| counters.dropped(*reason)).sum();
+        prop_assert!(dropped <= counters.received);
     }
 }

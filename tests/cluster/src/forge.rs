@@ -34,8 +34,13 @@ impl Forge {
 
     /// An entry that holds a word; `step` is how far its term is above the one before.
     pub fn word(self, step: u32, word: &str) -> Self {
+        self.entry(1, step, word)
+    }
+
+    /// The same with another kind of entry.
+    pub fn entry(self, kind: u64, step: u32, word: &str) -> Self {
         let body = word.len() as u64 + 1;
-        let head = (body << 4) | (1 << 1) | u64::from(step > 0);
+        let head = (body << 4) | (kind << 1) | u64::from(step > 0);
         let headed = self.number(head);
         let stepped = if step > 0 { headed.number(u64::from(step)) } else { headed };
         stepped.number(word.len() as u64).bytes(word.as_bytes())
@@ -80,10 +85,12 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
             let above = number("commit")? as i64 - previous as i64;
             let mut append = start(4).number(round).number(previous).number(below).signed(above);
             let mut before = number("after-term")? as u32;
+            let kind = text("kind").map_or(Ok(1), |kind| kind.parse());
+            let kind = kind.map_err(|_| "kind=...")?;
             for word in text("words").unwrap_or_default().split(',').filter(|w| !w.is_empty()) {
                 let (term, word) = word.split_once(':').ok_or("words=term:word,...")?;
                 let term: u32 = term.parse().map_err(|_| "words=term:word,...")?;
-                append = append.word(term - before, word);
+                append = append.entry(kind, term - before, word);
                 before = term;
             }
             append.done()
