@@ -3,7 +3,7 @@
 
 use raft_cluster::promises::Promises;
 use raft_cluster::{Cluster, Settings};
-use raft_core::RoleName;
+use raft_core::{ClusterId, Identity, NodeId, RoleName};
 
 struct History {
     cluster: Cluster,
@@ -12,6 +12,8 @@ struct History {
     size: u8,
     words: u32,
     commits: u64,
+    /// Whether every node has a log of another size: the small ones fill up.
+    unequal: bool,
 }
 
 impl History {
@@ -23,17 +25,22 @@ impl History {
             size: 0,
             words: 0,
             commits: 0,
+            unequal: false,
         };
         history.size = 1 + history.below(5) as u8;
-        let settings = Settings {
-            seed: seed as u32 / 3,
-            window: 1 + history.below(8) as u32,
-            frame: 40 + history.below(200) as usize,
-            log_bytes: 1024 << history.below(3),
-            ..Settings::default()
-        };
-        let voters: Vec<u8> = (1..=history.size).collect();
-        history.cluster = Cluster::found(&voters, &settings).expect("a cluster");
+        history.unequal = seed % 4 == 3;
+        let voters: Vec<NodeId> = (1..=history.size).map(NodeId).collect();
+        let (window, frame) = (1 + history.below(8) as u32, 40 + history.below(140) as usize);
+        let mut log_bytes = 1024 << history.below(3);
+        for &id in &voters {
+            if history.unequal {
+                log_bytes = 600 << history.below(4);
+            }
+            let seed = seed as u32 / 3;
+            let settings = Settings { seed, window, frame, log_bytes, ..Settings::default() };
+            let identity = Identity::founder(ClusterId(settings.cluster), id, &voters);
+            history.cluster.add(identity, &settings).expect("a node");
+        }
         history
     }
 
@@ -68,7 +75,9 @@ impl History {
             }
             12..15 if runs => {
                 let most = 1 + self.below(4) as usize;
-                self.cluster.send(id, most)?;
+                for letter in self.cluster.send(id, most)? {
+                    self.promises.check_sent(&mut self.cluster, &letter)?;
+                }
             }
             15..21 => self.deliver_one(),
             21 if runs => {
@@ -133,7 +142,8 @@ impl History {
         let leaders = statuses.iter().filter(|status| status.role == RoleName::Leader).count();
         let full = self.cluster.running().any(|(_, node)| !node.log().has_room_for_noop());
         let agree = statuses.windows(2).all(|pair| pair[0].applied == pair[1].applied);
-        if !full && (leaders != 1 || !agree) {
+        let well = leaders == 1 && (agree || self.unequal);
+        if !full && !well {
             return Err(format!("{leaders} leaders, agreement: {agree}"));
         }
         self.commits = statuses[0].committed.0;

@@ -78,6 +78,8 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     }
     let longer = [&heartbeat[..], &[0]].concat();
     assert_eq!(decode(&longer), Err(DecodeError::Malformed));
+    let term_zero = Forge::new(4, 0, 5).number(1).number(0).number(5).signed(0).word(0, "x").done();
+    assert_eq!(decode(&term_zero), Err(DecodeError::Malformed), "nobody led in it");
     let term_of_the_future = Forge::new(4, 0, 5).number(1).number(0).number(5).signed(0);
     assert!(decode(&term_of_the_future.clone().word(5, "x").done()).is_ok());
     assert_eq!(decode(&term_of_the_future.word(6, "x").done()), Err(DecodeError::Malformed));

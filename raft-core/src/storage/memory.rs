@@ -112,6 +112,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         Ok(&self.image)
     }
 
+    /// The ballot as it would be found then.
+    pub fn flushed_ballot(&mut self) -> Result<Ballot, MemoryStorageError> {
+        self.fold()?;
+        Ok(self.ballot)
+    }
+
     /// Moves the whole records of what is flushed out of the journal and into the image.
     fn fold(&mut self) -> Result<(), MemoryStorageError> {
         let journal = self.journal.as_mut().get_mut(..self.written).unwrap_or_default();

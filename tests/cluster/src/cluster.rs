@@ -60,6 +60,14 @@ pub struct Letter {
     pub bytes: Vec<u8>,
 }
 
+impl Letter {
+    /// What is in the envelope.
+    pub fn datagram(&self) -> &[u8] {
+        let end = self.bytes.len() - (ENVELOPE_BYTES - 2);
+        self.bytes.get(2..end).unwrap_or_default()
+    }
+}
+
 /// Nodes and the datagrams between them. Nothing happens that is not called for.
 #[derive(Default)]
 pub struct Cluster {
@@ -302,8 +310,7 @@ impl Cluster {
 
     /// What a letter says.
     pub fn read(letter: &Letter) -> String {
-        let inner = letter.bytes.len() - ENVELOPE_BYTES;
-        let bytes = letter.bytes.get(2..2 + inner).unwrap_or_default();
+        let bytes = letter.datagram();
         let said = match wire::decode(bytes) {
             Ok(datagram) => words::datagram(&datagram),
             Err(error) => format!("{error:?} {bytes:02x?}"),

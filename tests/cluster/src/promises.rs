@@ -2,15 +2,18 @@
 //!
 //! Each check is one of Raft's properties and remembers what it has seen, across crashes.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Letter};
 use crate::words;
-use raft_core::{Index, RoleName};
+use raft_core::wire::{self, Answer, Counted, Message, Standing};
+use raft_core::{Ballot, Index, NodeId, Position, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been seen so far.
 #[derive(Clone, Debug, Default)]
 pub struct Promises {
     leaders: BTreeMap<u32, u8>,
+    /// Whom each node has voted for in each term, by what it sent.
+    votes: BTreeMap<(u8, u32), NodeId>,
     committed: BTreeMap<u64, String>,
     applied: BTreeMap<usize, String>,
     /// The highest commit that was found on the disks of a quorum.
@@ -27,6 +30,45 @@ impl Promises {
         self.committed_entries_are_durable(cluster)?;
         self.machines_agree(cluster)?;
         self.nobody_stopped(cluster)
+    }
+
+    /// Looks at what a node has just sent: whatever it promises is on its disk at this moment.
+    pub fn check_sent(&mut self, cluster: &mut Cluster, letter: &Letter) -> Result<(), String> {
+        let Ok(datagram) = wire::decode(letter.datagram()) else {
+            return Err(format!("undecodable: {}", Cluster::read(letter)));
+        };
+        let term = datagram.term;
+        let node = cluster.node_mut(letter.from)?;
+        let id = node.status().id;
+        let known = |index| node.log().term(index);
+        let promised = match datagram.message {
+            Message::VoteRequest { last, .. } => Some(last.get()),
+            Message::Acknowledge { index, standing: Counted::Yes, .. } => {
+                let index = index.get();
+                known(index).map(|term| Position { term, index })
+            }
+            _ => None,
+        };
+        let vote = match datagram.message {
+            Message::VoteAnswer { answer: Answer::Granted(_), .. } => Some(NodeId(letter.to)),
+            Message::VoteRequest { standing: Standing::Real(_), .. } => Some(id),
+            _ => None,
+        };
+        let memory = &mut node.storage_mut().memory;
+        let error = |error| format!("{error:?}");
+        if let Some(Position { term, index }) = promised
+            && memory.flushed().map_err(error)?.term(index) != Some(term)
+        {
+            return Err(format!("not on the disk: {}", Cluster::read(letter)));
+        }
+        if let Some(vote) = vote {
+            let ballot = memory.flushed_ballot().map_err(error)?;
+            let first = *self.votes.entry((id.0, term.0)).or_insert(vote);
+            if ballot != (Ballot { term, vote: Some(vote) }) || first != vote {
+                return Err(format!("not its vote: {}, {ballot:?}", Cluster::read(letter)));
+            }
+        }
+        Ok(())
     }
 
     /// At most one leader in each term.

@@ -69,6 +69,7 @@ impl Story {
             let most = option(words, "most")?.unwrap_or(u64::MAX) as usize;
             for node in self.nodes(words)? {
                 for letter in self.cluster.send(node, most)? {
+                    self.promises.check_sent(&mut self.cluster, &letter)?;
                     self.say(format!("  {}", Cluster::read(&letter)));
                 }
             }
