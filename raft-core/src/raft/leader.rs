@@ -88,7 +88,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn count_commits(&mut self) -> Result<(), Fault> {
         let Role::Leader(leading) = &self.role else { return Ok(()) };
         let own = self.watermark.index();
-        let mut reached = self.committed.max(leading.first.previous());
+        // What is below was committed before, or is of an earlier term.
+        let floor = self.committed.max(leading.first.previous());
+        let mut reached = floor;
         for index in leading.followers.iter().map(|peer| peer.matched).chain([own]) {
             if index.get() <= reached {
                 continue;
@@ -104,7 +106,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 reached = index.get();
             }
         }
-        if reached >= leading.first {
+        if reached > floor {
             self.committed = reached;
         }
         Ok(())
