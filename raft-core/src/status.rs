@@ -125,6 +125,7 @@ impl Counters {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
+    #[cold]
     pub(crate) fn drop_one(&mut self, reason: DropReason) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count = count.saturating_add(1);

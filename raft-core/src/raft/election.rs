@@ -104,6 +104,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// A node asks for a vote in this term, or in the next; no leader is heard.
+    #[cold]
     pub(super) fn vote_asked(
         &mut self,
         from: NodeId,
@@ -131,6 +132,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.answers.insert(from);
     }
 
+    #[cold]
     pub(super) fn vote_answered(
         &mut self,
         from: NodeId,

@@ -102,6 +102,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Drops the entry at `index`, which the leader contradicts, and everything above.
+    #[cold]
     fn give_way(&mut self, index: Index) -> Result<(), Stop> {
         if index <= self.committed {
             let following = self.following()?;

@@ -58,6 +58,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// A follower's log does not meet this one where an append assumed it would.
+    #[cold]
     pub(super) fn rejected(
         &mut self,
         from: NodeId,

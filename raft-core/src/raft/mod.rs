@@ -215,6 +215,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Stops for good.
+    #[cold]
     pub(crate) fn fail(&mut self, fault: Fault) {
         if self.fault.is_none() {
             note!("stopped for good: {:?}", fault);
@@ -277,6 +278,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Enters a later term, owing nothing to anyone.
+    #[cold]
     fn adopt(&mut self, term: Term) {
         self.enter(Ballot { term, vote: None });
         self.follow_nobody();
@@ -290,6 +292,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Becomes a follower without a leader. The vote stays what it is.
+    #[cold]
     fn follow_nobody(&mut self) {
         match &self.role {
             Role::Follower(_) => {}

@@ -96,6 +96,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Some((leader, length))
     }
 
+    #[cold]
     fn request(&mut self, buffer: &mut [u8]) -> Sent {
         let (peer, request) = self.owed_request()?;
         let length = self.write(request, buffer)?;

@@ -61,19 +61,27 @@ const IDENTITY_BYTES_MAX: usize = 64;
 const NO_VOTE: u32 = 255;
 
 impl Head {
-    const fn to_bytes(&self) -> [u8; HEAD_BYTES] {
-        let [a, b, c, d] = self.position.term.0.to_le_bytes();
-        let [e, f, g, h, i, j, k, l] = self.position.index.0.to_le_bytes();
-        let [m, n, o, p] = self.number.to_le_bytes();
-        [self.kind, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    /// Gives what is left of the room behind it.
+    fn write<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        let (kind, room) = room.split_first_mut()?;
+        let (term, room) = room.split_first_chunk_mut()?;
+        let (index, room) = room.split_first_chunk_mut()?;
+        let (number, room) = room.split_first_chunk_mut()?;
+        *kind = self.kind;
+        *term = self.position.term.0.to_le_bytes();
+        *index = self.position.index.0.to_le_bytes();
+        *number = self.number.to_le_bytes();
+        Some(room)
     }
 
-    const fn from_bytes(bytes: [u8; HEAD_BYTES]) -> Self {
-        let [kind, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
-        let term = Term(u32::from_le_bytes([a, b, c, d]));
-        let index = Index(u64::from_le_bytes([e, f, g, h, i, j, k, l]));
-        let number = u32::from_le_bytes([m, n, o, p]);
-        Self { kind, position: Position { term, index }, number }
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (kind, bytes) = bytes.split_first()?;
+        let (term, bytes) = bytes.split_first_chunk()?;
+        let (index, bytes) = bytes.split_first_chunk()?;
+        let (number, bytes) = bytes.split_first_chunk()?;
+        let (term, index) = (Term(u32::from_le_bytes(*term)), Index(u64::from_le_bytes(*index)));
+        let number = u32::from_le_bytes(*number);
+        Some((Self { kind: *kind, position: Position { term, index }, number }, bytes))
     }
 }
 
@@ -119,6 +127,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
     }
 
     /// Moves the whole records of what is flushed out of the journal and into the image.
+    #[cold]
     fn fold(&mut self) -> Result<(), MemoryStorageError> {
         let journal = self.journal.as_mut().get_mut(..self.written).unwrap_or_default();
         let mut rest = journal.get(..self.flushed).unwrap_or_default();
@@ -155,9 +164,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
 
     fn try_push(&mut self, head: &Head, bytes: &[u8]) -> Option<()> {
         let room = self.journal.as_mut().get_mut(self.written..)?;
-        let (start, rest) = room.split_first_chunk_mut()?;
-        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        *start = head.to_bytes();
+        head.write(room)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
         self.written += HEAD_BYTES + bytes.len();
         Some(())
     }
@@ -219,8 +226,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
 
 /// The record at the start of the journal, and what follows it. `None` if it is torn.
 fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let (head, rest) = journal.split_first_chunk()?;
-    let Head { kind, position, number } = Head::from_bytes(*head);
+    let (Head { kind, position, number }, rest) = Head::read(journal)?;
     let with_bytes = || rest.split_at_checked(number as usize);
     Some(match kind {
         IDENTITY => {
