@@ -25,6 +25,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// An append of this term.
+    #[inline(never)]
     pub(super) fn appended(
         &mut self,
         from: NodeId,

@@ -30,6 +30,7 @@ pub(super) type Sent = Option<(NodeId, usize)>;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Writes the next datagram that is owed, no longer than the buffer. `None` if there is none.
+    #[inline(never)]
     pub(crate) fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
         if self.fault.is_some() {
             return None;
