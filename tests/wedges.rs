@@ -5,7 +5,8 @@ use raft_cluster::forge::forge;
 use raft_cluster::{Cluster, Settings};
 use raft_core::wire::{self, Message};
 use raft_core::{
-    ClusterId, Config, Frame, Identity, Node, NodeId, ProposeError, RecoverError, RoleName,
+    Ballot, ClusterId, Config, Frame, Identity, MemoryStorage, Node, NodeId, ProposeError,
+    Recipient, Record, RecoverError, RoleName, Storage, Term,
 };
 
 /// Founders with logs of these sizes, of which the first one leads.
@@ -88,6 +89,31 @@ fn a_log_that_can_not_hold_what_frames_carry_is_refused() {
 }
 
 #[test]
+fn an_entry_that_no_buffer_takes_silences_no_leader() -> Result<(), String> {
+    let settings = Settings { heartbeat: 1, ..Settings::default() };
+    let mut cluster = Cluster::found(&[1, 2, 3], &settings)?;
+    cluster.node_mut(1)?.campaign();
+    cluster.settle()?;
+    let node = cluster.node_mut(1)?;
+    let long = "x".repeat(200);
+    node.propose(&long.as_str()).map_err(|error| format!("{error:?}"))?;
+    // A smaller buffer than was agreed on, asked for once a tick as a careful radio would.
+    let mut heard = [0; 2];
+    for _ in 0..10 {
+        node.tick();
+        while let Some(packet) = node.transmit(&mut [0; 64]) {
+            let message = wire::decode(packet.bytes).map_err(|error| format!("{error:?}"))?.message;
+            let Message::Heartbeat { .. } = message else { return Err(format!("{message:?}")) };
+            let follower = usize::from(packet.to == Recipient::Peer(NodeId(3)));
+            heard[follower] += 1;
+        }
+    }
+    assert_eq!(heard, [10, 10]);
+    assert!(node.status().counters.unsendable > 0, "and nobody is told why");
+    Ok(())
+}
+
+#[test]
 fn campaigning_in_every_turn_of_a_loop_elects_somebody() -> Result<(), String> {
     let mut cluster = Cluster::found(&[1, 2, 3], &Settings::default())?;
     let mut late = Vec::new();
@@ -143,4 +169,18 @@ fn a_leader_that_stalled_hears_the_answers_before_it_gives_up() {
             assert_eq!(leads_through_a_stall(at, stall), Ok(true), "{stall} ticks at {at}");
         }
     }
+}
+
+#[test]
+fn a_flush_that_a_crash_ended_ends_no_other() {
+    let mut storage = MemoryStorage::new([0; 512], [0; 512]).expect("fit memory");
+    let ballot = |term| Record::Ballot(Ballot { term: Term(term), vote: None });
+    storage.write(ballot(1)).expect("room");
+    storage.begin_flush().expect("room");
+    storage.crash(0).expect("whole records");
+    storage.write(ballot(2)).expect("room");
+    storage.finish_flush();
+    assert_eq!(storage.flushed_ballot(), Ok(Ballot::default()), "neither was flushed");
+    storage.flush().expect("room");
+    assert_eq!(storage.flushed_ballot(), Ok(Ballot { term: Term(2), vote: None }));
 }
