@@ -78,6 +78,7 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
 }
 
 /// Reads a datagram, and checks that everything in it keeps to its bounds.
+#[inline(always)] // What it gives is large, and its one caller takes it apart at once.
 pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
     let mut reader = Reader(bytes);
     let tag = reader.byte().ok_or(DecodeError::Malformed)?;
