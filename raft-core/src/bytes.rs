@@ -1,7 +1,7 @@
 //! Moving bytes without a way to panic.
 //!
 //! The standard `copy_within` panics on a range that does not fit, and no compiler sees that ours
-//! always does. It also brings a kilobyte of `memmove`, for what moves a few bytes now and then.
+//! always does. It also brings `memmove` into an image, for what moves a few bytes now and then.
 
 /// Moves `length` bytes within a piece of memory. `None` if they are not within it.
 pub(crate) fn shift(bytes: &mut [u8], from: usize, to: usize, length: usize) -> Option<()> {

@@ -48,6 +48,9 @@ pub(crate) struct Progress {
     pub(crate) counted: bool,
 }
 
+/// What [`MEMBERS_MAX`] says that a member costs its leader.
+const _: () = assert!(size_of::<Progress>() <= 40);
+
 impl Progress {
     /// A follower of which nothing is known: the logs may meet just before `next`.
     pub(crate) fn new(id: NodeId, next: Index) -> Self {

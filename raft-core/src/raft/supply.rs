@@ -116,10 +116,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Fault> {
         let index = follower.next.previous();
-        let Some(term) = self.log.term(index) else {
+        if index < self.log.base().index {
             follower.lacks_dropped();
             return Ok(None);
-        };
+        }
+        let term = self.log.term(index).ok_or(Fault::Log)?;
         let (round, committed) = (self.round, self.committed);
         let (previous, entries) = (Position { term, index }, Entries::NONE);
         let head = Message::Append { round, previous, committed, entries };

@@ -25,6 +25,9 @@ impl Default for Turn {
     }
 }
 
+/// What is owed, and to whom.
+type Owed = Option<(NodeId, Message<'static>)>;
+
 /// A datagram was written: for whom, and its length.
 pub(super) type Sent = Option<(NodeId, usize)>;
 
@@ -48,8 +51,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn owes(&self) -> bool {
         self.fault.is_none()
             && (self.owed_answer().is_some()
-                || self.owed_report().is_some()
-                || self.owed_request().is_some()
+                || self.owed_report() != Ok(None)
+                || self.owed_request() != Ok(None)
                 || self.owes_supply())
     }
 
@@ -64,8 +67,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Ok(Some(sent));
         }
         let sent = match &self.role {
-            Role::Follower(_) => self.report(buffer),
-            Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer),
+            Role::Follower(_) => self.report(buffer)?,
+            Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
             Role::Leader(_) => self.supply(buffer)?,
         };
         if sent.is_some() {
@@ -90,21 +93,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Some((peer, length))
     }
 
-    fn report(&mut self, buffer: &mut [u8]) -> Sent {
-        let (leader, report) = self.owed_report()?;
-        let length = self.write(report, buffer)?;
+    fn report(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
+        let Some((leader, report)) = self.owed_report()? else { return Ok(None) };
+        let Some(length) = self.write(report, buffer) else { return Ok(None) };
         self.reported(report);
-        Some((leader, length))
+        Ok(Some((leader, length)))
     }
 
     #[cold]
-    fn request(&mut self, buffer: &mut [u8]) -> Sent {
-        let (peer, request) = self.owed_request()?;
-        let length = self.write(request, buffer)?;
+    fn request(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
+        let Some((peer, request)) = self.owed_request()? else { return Ok(None) };
+        let Some(length) = self.write(request, buffer) else { return Ok(None) };
         if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
             asking.asked(peer);
         }
-        Some((peer, length))
+        Ok(Some((peer, length)))
     }
 
     /// Who is owed the answer to a vote request, if it may be given.
@@ -127,27 +130,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// What the leader is owed: that its append does not fit, or how far it does.
-    fn owed_report(&self) -> Option<(NodeId, Message<'static>)> {
-        let Role::Follower(following) = &self.role else { return None };
-        let leader = following.leader?;
-        self.watermark.term(self.ballot.term)?;
+    fn owed_report(&self) -> Result<Owed, Fault> {
+        let Role::Follower(following) = &self.role else { return Ok(None) };
+        let Some(leader) = following.leader else { return Ok(None) };
+        if self.watermark.term(self.ballot.term).is_none() {
+            return Ok(None);
+        }
         let (round, standing) = (following.seen, self.counted());
         if let Some(previous) = following.refused {
             let limit = previous.index.previous();
-            let index = self.log.last_at_most(previous.term, limit)?;
-            let hint = Position { term: self.log.term(index)?, index };
+            let index = self.log.last_at_most(previous.term, limit).ok_or(Fault::Log)?;
+            let hint = Position { term: self.log.term(index).ok_or(Fault::Log)?, index };
             let previous = previous.index;
-            return Some((leader, Message::Reject { round, previous, hint, standing }));
+            return Ok(Some((leader, Message::Reject { round, previous, hint, standing })));
         }
         if !following.owes {
-            return None;
+            return Ok(None);
         }
         let index = self.watermark.up_to(following.verified);
         let settled = index.get() == following.verified;
         // While the rest is not durable, the same words again would say nothing.
         let news = following.echoed != round || following.reported < index.get();
         let message = Message::Acknowledge { round, index, settled, standing };
-        (settled || news).then_some((leader, message))
+        Ok((settled || news).then_some((leader, message)))
     }
 
     fn reported(&mut self, report: Message<'_>) {
@@ -167,17 +172,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Who is owed a vote request, if it may be made.
-    fn owed_request(&self) -> Option<(NodeId, Message<'static>)> {
+    fn owed_request(&self) -> Result<Owed, Fault> {
         let (asking, standing) = match &self.role {
             Role::PreCandidate(asking) => (asking, Standing::Pre),
-            Role::Candidate(asking) => {
-                (asking, Standing::Real(self.watermark.ballot(self.ballot)?.term()))
-            }
-            Role::Follower(_) | Role::Leader(_) => return None,
+            Role::Candidate(asking) => match self.watermark.ballot(self.ballot) {
+                Some(ballot) => (asking, Standing::Real(ballot.term())),
+                None => return Ok(None),
+            },
+            Role::Follower(_) | Role::Leader(_) => return Ok(None),
         };
-        let peer = asking.owed.next_after(self.turn.peer)?;
-        let last = self.watermark.position(|index| self.log.term(index))?;
-        Some((peer, Message::VoteRequest { standing, attempt: asking.attempt, last }))
+        let Some(peer) = asking.owed.next_after(self.turn.peer) else { return Ok(None) };
+        let last = self.watermark.position(|index| self.log.term(index)).ok_or(Fault::Log)?;
+        let request = Message::VoteRequest { standing, attempt: asking.attempt, last };
+        Ok(Some((peer, request)))
     }
 
     fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
