@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use raft_cluster::forge::Forge;
 use raft_cluster::{Cluster, Settings, words};
-use raft_core::wire::{DecodeError, Message, decode, encode};
+use raft_core::wire::{Append, DecodeError, Message, decode, encode};
 use raft_core::{DropReason, Frame, NodeId};
 
 /// The bytes of a datagram that was read, written again.
@@ -12,7 +12,7 @@ fn again(bytes: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; bytes.len() + 64];
     let length = encode(&datagram, &mut buffer).expect("room enough");
     buffer.truncate(length);
-    if let Message::Append { entries, .. } = datagram.message {
+    if let Message::Append(Append { entries, .. }) = datagram.message {
         buffer.extend_from_slice(entries.bytes());
     }
     buffer
