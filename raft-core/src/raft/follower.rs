@@ -72,6 +72,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Takes over what is new; gives the last index up to which the logs now agree.
+    #[inline(always)] // Called from one place.
     fn hold(&mut self, previous: Index, entries: Entries<'_>) -> Result<Index, Stop> {
         let (mut index, mut rest) = (previous, entries);
         while index < self.log.last().index {
