@@ -1,0 +1,3 @@
+//! Whole-cluster histories under every fault that a seed can draw.
+
+pub mod trace;
