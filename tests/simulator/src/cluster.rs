@@ -61,6 +61,8 @@ pub struct Letter {
     pub from: u8,
     /// Whom it is for.
     pub to: u8,
+    /// Whether something was done to it on its way: a checksum must tell.
+    pub damaged: bool,
     /// Envelope and all.
     pub bytes: Vec<u8>,
 }
@@ -233,7 +235,7 @@ impl<M: Spoken> Cluster<M> {
                 return Err(format!("{id} never stops: {}", Self::read(&sent[1000])));
             }
             let (number, bytes) = (self.number_letter(), std::mem::take(&mut bytes));
-            sent.push(Letter { number, from: id, to, bytes });
+            sent.push(Letter { number, from: id, to, damaged: false, bytes });
         }
         self.flight.extend(sent.iter().cloned());
         Ok(sent)
@@ -244,7 +246,8 @@ impl<M: Spoken> Cluster<M> {
         let packet = Packet { to: Recipient::Peer(NodeId(to)), bytes };
         let mut whole = vec![0; bytes.len() + ENVELOPE_BYTES];
         Envelope::new(ClusterId(cluster), NodeId(from)).put_on(packet, &mut whole);
-        let letter = Letter { number: self.number_letter(), from, to, bytes: whole };
+        let letter =
+            Letter { number: self.number_letter(), from, to, damaged: false, bytes: whole };
         self.flight.push(letter.clone());
         letter
     }

@@ -1,6 +1,7 @@
 //! What happened in a history, moment by moment: folded into a hash always, kept when someone is
 //! going to read it.
 
+use crate::registers::Registers;
 use raft_core::{Index, RoleName, Term};
 
 /// One thing that happened at one node.
@@ -81,4 +82,33 @@ pub enum What {
         /// The checker and what it saw.
         words: String,
     },
+}
+
+/// A moment in words, on one line.
+pub fn words(moment: &Moment) -> String {
+    let said = match &moment.what {
+        What::Sent { letter, to, bytes } => {
+            let said = match raft_core::wire::decode(bytes) {
+                Ok(datagram) => crate::words::datagram::<Registers>(&datagram),
+                Err(error) => format!("{error:?}"),
+            };
+            format!("sends #{letter} to {to}: {said}")
+        }
+        What::Received { letter, from } => format!("gets #{letter} from {from}"),
+        What::Lost { letter, why } => format!("#{letter} is lost: {why}"),
+        What::Became { role: RoleName::Leader, term } => format!("LEADS in term {}", term.0),
+        What::Became { role, term } => format!("is {role:?} in term {}", term.0),
+        What::Committed { index } => format!("commits up to {}", index.0),
+        What::Applied { index, command } => format!("applies {command} at {}", index.0),
+        What::Proposed { command, outcome: Ok(index) } => {
+            format!("is asked for {command}: at {}", index.0)
+        }
+        What::Proposed { command, outcome: Err(error) } => {
+            format!("is asked for {command}: {error}")
+        }
+        What::Truncated { index } => format!("drops all entries above {}", index.0),
+        What::Fault { words } => format!("-- {words}"),
+        What::Broken { words } => format!("BROKEN: {words}"),
+    };
+    format!("{:>6} {:>2} {said}", moment.tick, moment.node)
 }
