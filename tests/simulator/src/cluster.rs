@@ -320,7 +320,7 @@ impl<M: Spoken> Cluster<M> {
         let node = member.node.take().ok_or_else(|| format!("{id} is not running"))?;
         let mut disk = node.into_storage();
         disk.memory.crash(kept).map_err(|error| format!("{error:?}"))?;
-        (disk.power_left, disk.cut_at) = (None, None);
+        (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
         member.disk = Some(disk);
         member.token = None;
         Ok(())

@@ -21,9 +21,10 @@ use std::collections::BTreeMap;
 
 pub use work::Turn;
 
-/// A cluster of the histories, and its nodes.
+/// A cluster of the histories.
 pub type Registry = Cluster<Registers>;
-type RegistryNode = ClusterNode<Registers>;
+/// One of its nodes.
+pub type RegistryNode = ClusterNode<Registers>;
 
 /// A promise that was not kept.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ mod finale;
 mod station;
 mod turn;
 
-use crate::checkers::{Broken, Change, Checkers, Outcome, Registry};
+use crate::checkers::{Broken, Change, Checkers, Outcome, Registry, RegistryNode};
 use crate::clients::{Clients, Operation};
 use crate::cluster::Settings;
 use crate::faults::Wounds;
@@ -219,10 +219,7 @@ impl World {
     }
 
     /// A running node; that it runs is known where this is called.
-    pub(crate) fn node_mut(
-        &mut self,
-        id: u8,
-    ) -> Result<&mut crate::cluster::ClusterNode<crate::registers::Registers>, Broken> {
+    pub(crate) fn node_mut(&mut self, id: u8) -> Result<&mut RegistryNode, Broken> {
         self.cluster.node_mut(id).map_err(|words| Broken::new("simulator", words))
     }
 }

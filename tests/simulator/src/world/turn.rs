@@ -5,7 +5,7 @@
 
 use super::World;
 use super::station::INBOX_MOST;
-use crate::checkers::{Broken, Outcome, Turn};
+use crate::checkers::{Broken, Outcome, RegistryNode, Turn};
 use crate::cluster::Letter;
 use crate::faults;
 use crate::network::Fate;
@@ -210,12 +210,13 @@ impl World {
     /// Makes durable what is new, the way this node does it.
     fn flush(&mut self, id: u8) -> Outcome {
         let tick = self.tick;
-        let habit = self.plan.nodes[usize::from(id - self.plan.first_id)].flushing;
+        let habits = &self.plan.nodes[usize::from(id - self.plan.first_id)];
+        let (habit, turn) = (habits.flushing, (tick + u32::from(id)) / habits.turn_every);
         let station = self.station(id);
         let (ends, blocks) = match (station.stall.take(), habit) {
             (Some((ticks, blocks)), _) => (tick + ticks, blocks),
             (None, Flushing::Prompt) => (tick, false),
-            (None, Flushing::Lazy(every)) if tick.is_multiple_of(every) => (tick, false),
+            (None, Flushing::Lazy(every)) if turn.is_multiple_of(every) => (tick, false),
             (None, Flushing::Lazy(_)) => return Ok(()),
             (None, Flushing::Later(most)) => (tick + self.random.below(most + 1), false),
         };
@@ -293,12 +294,13 @@ impl World {
                 return wrong(format!("{id} was due in {due} ticks and spoke after {passed}"));
             }
         }
-        let before = (ticked.status().role, ticked.status().term);
+        let face = |node: &RegistryNode| (node.status().role, node.status().term, node.leader());
+        let before = face(&ticked);
         ticked.tick();
         if slept != ticked {
             return wrong(format!("{id} is another node after a sleep of {due} ticks"));
         }
-        let changed = before != (ticked.status().role, ticked.status().term);
+        let changed = before != face(&ticked);
         if !changed && ticked.ticks_until_due() > 0 {
             return wrong(format!("{id} woke for nothing after {due} ticks"));
         }
