@@ -25,9 +25,7 @@ impl World {
         let start = self.tick;
         let leader = self.until(10 * timeout, |world| world.common_leader(&spared).is_some())?;
         if self.is_crowded(&spared) {
-            // Refusing is the honest answer of a full log, and who has no room does not lead.
-            self.tally.add(Count::Crowded);
-            return self.until(TICKS_LEAST.saturating_sub(start), |_| false).map(drop);
+            return self.end_crowded();
         }
         if !leader {
             return Err(lost("no leader after ten election timeouts"));
@@ -37,19 +35,29 @@ impl World {
             world.is_crowded(&spared) || world.clients.all.iter().all(|it| it.served > start)
         })?;
         if self.is_crowded(&spared) {
-            self.tally.add(Count::Crowded);
-            return self.until(TICKS_LEAST.saturating_sub(start), |_| false).map(drop);
+            return self.end_crowded();
         }
         if !served {
             return Err(lost("a client is stuck"));
         }
         self.clients.resting = true;
         let patience = 10 * timeout + 8 * self.plan.patience + self.catching_up(&spared);
-        if !self.until(patience, |world| world.agree(&spared))? {
+        let agreed = self.until(patience, |world| world.agree(&spared))?;
+        if self.is_crowded(&spared) {
+            return self.end_crowded();
+        }
+        if !agreed {
             return Err(lost("healthy nodes do not come to agree"));
         }
         self.check_answers(&spared)?;
         self.keep_quiet(&spared)
+    }
+
+    /// Refusing is the honest answer of a full log, and who has no room does not lead: nothing more
+    /// can be asked for.
+    fn end_crowded(&mut self) -> Outcome {
+        self.tally.add(Count::Crowded);
+        self.until(TICKS_LEAST.saturating_sub(self.tick), |_| false).map(drop)
     }
 
     /// Steps until something is so, or for so many ticks; says whether it is so.
