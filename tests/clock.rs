@@ -1,7 +1,7 @@
 //! Time: a node that sleeps until it is due misses nothing and never wakes for nothing.
 
-use raft_cluster::{Cluster, Settings};
 use raft_core::RoleName;
+use raft_simulator::{Cluster, Settings};
 
 /// A small generator: the same steps on every machine.
 struct Steps(u64);

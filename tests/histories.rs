@@ -1,9 +1,9 @@
 //! Random histories of small clusters: whatever is lost, doubled, late or cut off, Raft's promises
 //! hold after every step, and once the trouble is over the cluster works.
 
-use raft_cluster::promises::Promises;
-use raft_cluster::{Cluster, Settings};
 use raft_core::{ClusterId, Identity, NodeId, RoleName};
+use raft_simulator::promises::Promises;
+use raft_simulator::{Cluster, Settings};
 
 struct History {
     cluster: Cluster,

@@ -1,13 +1,13 @@
 //! Ways in which a cluster could come to a stop, or talk for ever, without anything being broken:
 //! each of them did, once.
 
-use raft_cluster::forge::forge;
-use raft_cluster::{Cluster, Settings};
 use raft_core::wire::{self, Append, Heartbeat, Message};
 use raft_core::{
     Ballot, ClusterId, Config, Frame, Identity, MemoryStorage, Node, NodeId, ProposeError,
     Recipient, Record, RecoverError, RoleName, Storage, Term,
 };
+use raft_simulator::forge::forge;
+use raft_simulator::{Cluster, Settings};
 
 /// Founders with logs of these sizes, of which the first one leads.
 fn unequal(log_bytes: &[usize], frame: usize) -> Result<Cluster, String> {
@@ -74,8 +74,8 @@ fn a_follower_keeps_room_for_a_first_entry_of_its_own() -> Result<(), String> {
 fn a_log_that_can_not_hold_what_frames_carry_is_refused() {
     let error = unequal(&[4096, 512, 512], 256).err().expect("a log too small");
     assert!(error.contains("FrameExceedsLog"), "{error}");
-    let storage = raft_cluster::disk::Disk::blank(512);
-    let machine = raft_cluster::words::Words::default();
+    let storage = raft_simulator::disk::Disk::blank(512);
+    let machine = raft_simulator::words::Words::default();
     let config = Config { frame_bytes: 256, ..Config::new(NodeId(1), 1) };
     let refused = Node::recover(config, [0; 512], storage, machine).err();
     let Some(RecoverError::FrameExceedsLog { most_bytes }) = refused else {
@@ -125,7 +125,9 @@ fn campaigning_in_every_turn_of_a_loop_elects_somebody() -> Result<(), String> {
         }
         let sent = std::mem::take(&mut cluster.flight);
         // Answers take two turns, and no tick passes.
-        std::mem::replace(&mut late, sent).iter().for_each(|letter| cluster.deliver(letter));
+        for letter in std::mem::replace(&mut late, sent) {
+            cluster.deliver(&letter);
+        }
     }
     let status = cluster.node(1)?.status();
     assert_eq!((status.role, status.term.0), (RoleName::Leader, 1));

@@ -1,13 +1,14 @@
 //! How a story begins: who founds the cluster, and what lies on the disks already.
 
 use super::{Outcome, Story, id, option, word};
-use crate::cluster::{Cluster, Settings};
+use crate::{Cluster, Settings};
 use raft_core::{
     Ballot, ClusterId, Identity, Index, Kind, Log, NodeId, Nonce, Position, Record, Storage, Term,
 };
 
 impl Story {
-    /// `found 1 2 3 base=10 heartbeat=3 log=4096 frame=256 window=256 cluster=1 seed=1`
+    /// `found 1 2 3 base=10 heartbeat=3 cycle=1 log=4096 frame=256 window=256 window-bytes=16384
+    /// cluster=1 seed=1`
     pub(super) fn found(&mut self, words: &[&str]) -> Outcome {
         let voters: Result<Vec<u8>, _> =
             words.iter().filter(|word| !word.contains('=')).map(|word| id(word)).collect();
@@ -76,6 +77,8 @@ fn settings(words: &[&str]) -> Result<Settings, String> {
         heartbeat: number("heartbeat", u64::from(normal.heartbeat))? as u32,
         log_bytes: number("log", normal.log_bytes as u64)? as usize,
         frame: number("frame", normal.frame as u64)? as usize,
+        cycle: number("cycle", u64::from(normal.cycle))? as u32,
+        window_bytes: number("window-bytes", u64::from(normal.window_bytes))? as u32,
         window: number("window", u64::from(normal.window))? as u32,
         cluster: number("cluster", normal.cluster)?,
         seed: number("seed", u64::from(normal.seed))? as u32,

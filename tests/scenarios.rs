@@ -1,13 +1,13 @@
-//! Every script in `tests/stories` leaves the transcript that it holds.
+//! Every script in `tests/scenarios` leaves the transcript that it holds.
 //!
-//! `REWRITE=1 cargo test --test stories` writes them anew; what a story expects must hold even
+//! `REWRITE=1 cargo test --test scenarios` writes them anew; what a story expects must hold even
 //! then.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn scripts() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let entries = fs::read_dir(folder).expect("the folder of the stories");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
@@ -21,7 +21,7 @@ fn every_story_ends_as_it_is_told() {
     for path in &paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(path).expect("a story's text");
-        match raft_cluster::script::run(&text) {
+        match raft_simulator::script::run(&text) {
             Ok(told) if told == text => {}
             Ok(told) if std::env::var_os("REWRITE").is_some() => {
                 fs::write(path, told).expect("a rewritten story");
@@ -48,9 +48,9 @@ fn first_difference(text: &str, told: &str) -> String {
 fn a_story_that_expects_what_is_not_so_fails() {
     let wrong = ["expect leader 1", "expect 2 commit 1", "expect 3 applied x", "send 9"];
     for line in wrong {
-        let error = raft_cluster::script::run(&format!("> found 1 2 3\n> {line}\n"));
+        let error = raft_simulator::script::run(&format!("> found 1 2 3\n> {line}\n"));
         assert!(error.is_err(), "{line} passed");
     }
     let right = "> found 1 2 3\n> expect no leader\n> expect 1 term 0\n";
-    assert_eq!(raft_cluster::script::run(right).as_deref(), Ok(right));
+    assert_eq!(raft_simulator::script::run(right).as_deref(), Ok(right));
 }

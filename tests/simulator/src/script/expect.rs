@@ -1,6 +1,7 @@
 //! What a story says must be so: it fails where it is not, whatever the transcript had.
 
 use super::{Outcome, Story, id, word};
+use crate::words::{self, Words};
 use raft_core::{DropReason, NodeId, RoleName};
 
 impl Story {
@@ -29,7 +30,7 @@ impl Story {
     }
 
     fn expect_agreement(&self) -> Outcome {
-        let state = |node: &crate::cluster::StoryNode| {
+        let state = |node: &crate::cluster::ClusterNode<Words>| {
             let (last, status) = (node.log().last(), node.status());
             (last, status.committed, status.applied, node.machine().clone())
         };
@@ -56,7 +57,7 @@ impl Story {
             "log" => {
                 let entries = running.log().entries();
                 let words =
-                    entries.map(|entry| crate::words::entry(entry.term, entry.kind, entry.body));
+                    entries.map(|entry| words::entry::<Words>(entry.term, entry.kind, entry.body));
                 words.collect::<Vec<_>>().join(" ")
             }
             "matched" => {

@@ -1,10 +1,16 @@
-//! The machine of the stories, which remembers every word, and datagrams in words.
+//! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
 use raft_core::wire::{
     Acknowledge, Answer, Append, Counted, Datagram, Heartbeat, Message, Reject, Standing,
     VoteAnswer, VoteRequest,
 };
 use raft_core::{Entries, Kind, Machine, Position, Term};
+
+/// A machine whose commands can be told in words, and whose nodes can be copied and compared.
+pub trait Spoken: Machine + Default + Clone + PartialEq {
+    /// What the bytes of a command say. `None` if they are no command.
+    fn say(body: &[u8]) -> Option<String>;
+}
 
 /// Remembers every word that it was told.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -20,25 +26,31 @@ impl Machine for Words {
     }
 }
 
-/// `index:term`, as the stories name positions.
+impl Spoken for Words {
+    fn say(body: &[u8]) -> Option<String> {
+        postcard::from_bytes::<&str>(body).ok().map(str::to_owned)
+    }
+}
+
+/// `index:term`, as the scenarios name positions.
 pub fn position(position: Position) -> String {
     format!("{}:{}", position.index.0, position.term.0)
 }
 
-/// An entry's term and word, `5:x`.
-pub fn entry(term: Term, kind: Kind, body: &[u8]) -> String {
+/// An entry's term and command, `5:x`.
+pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
     match kind {
         Kind::NOOP => format!("{}:-", term.0),
-        Kind::COMMAND => match postcard::from_bytes::<&str>(body) {
-            Ok(word) => format!("{}:{word}", term.0),
-            Err(_) => format!("{}:?", term.0),
+        Kind::COMMAND => match M::say(body) {
+            Some(word) => format!("{}:{word}", term.0),
+            None => format!("{}:?", term.0),
         },
         _ => format!("{}:kind{}", term.0, kind.number()),
     }
 }
 
 /// What a datagram says.
-pub fn datagram(datagram: &Datagram<'_>) -> String {
+pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
     let said = match datagram.message {
         Message::VoteRequest(VoteRequest { standing, attempt, last }) => {
             let what = if standing == Standing::Pre { "would you vote" } else { "vote" };
@@ -55,7 +67,7 @@ pub fn datagram(datagram: &Datagram<'_>) -> String {
             format!("heartbeat, round {}, commit {}", round.0, committed.0)
         }
         Message::Append(Append { round, previous, committed, entries }) => {
-            let list = entry_list(entries);
+            let list = entry_list::<M>(entries);
             let (after, round, commit) = (position(previous), round.0, committed.0);
             format!("append after {after} [{list}], round {round}, commit {commit}")
         }
@@ -71,7 +83,7 @@ pub fn datagram(datagram: &Datagram<'_>) -> String {
     format!("term {}: {said}", datagram.term.0)
 }
 
-fn entry_list(entries: Entries<'_>) -> String {
-    let words = entries.iter().map(|each| entry(each.term, each.kind, each.body));
+fn entry_list<M: Spoken>(entries: Entries<'_>) -> String {
+    let words = entries.iter().map(|each| entry::<M>(each.term, each.kind, each.body));
     words.collect::<Vec<_>>().join(" ")
 }

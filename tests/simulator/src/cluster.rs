@@ -1,47 +1,52 @@
-//! Nodes, their storage, and the datagrams between them.
+//! Nodes, their storage, and the datagrams between them. Nothing happens that is not called for.
 
 use crate::disk::Disk;
-use crate::words::{self, Words};
+use crate::words::{self, Spoken};
 use raft_core::wire::{self, ENVELOPE_BYTES, Envelope};
 use raft_core::{
     ClusterId, Config, Event, FlushToken, Identity, Node, NodeId, Nonce, Packet, Recipient,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A node of the stories.
-pub type StoryNode = Node<Vec<u8>, Disk, Words>;
+/// A node of a cluster.
+pub type ClusterNode<M> = Node<Vec<u8>, Disk, M>;
 
-/// What every node of a cluster is made with.
+/// What a node is made with.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `base_timeout_ticks`.
     pub base: u32,
     /// `heartbeat_ticks`.
     pub heartbeat: u32,
+    /// `link_cycle_ticks`.
+    pub cycle: u32,
     /// The log's memory.
     pub log_bytes: usize,
     /// The transmit buffer, envelope not counted.
     pub frame: usize,
     /// `window_entries`.
     pub window: u32,
+    /// `window_bytes`.
+    pub window_bytes: u32,
     /// Which cluster.
     pub cluster: u64,
-    /// Every node's seed.
+    /// The node's seed.
     pub seed: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let (base, heartbeat, window, cluster, seed) = (10, 3, 256, 1, 1);
-        Self { base, heartbeat, log_bytes: 4096, frame: 256, window, cluster, seed }
+        let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
+        let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
+        Self { base, heartbeat, cycle, log_bytes, frame, window, window_bytes, cluster, seed }
     }
 }
 
 /// One place in the cluster: a node that runs, or the disk that it left behind.
-struct Member {
+struct Member<M> {
     settings: Settings,
     config: Config,
-    node: Option<StoryNode>,
+    node: Option<ClusterNode<M>>,
     disk: Option<Disk>,
     envelope: Envelope,
     token: Option<FlushToken>,
@@ -56,6 +61,8 @@ pub struct Letter {
     pub from: u8,
     /// Whom it is for.
     pub to: u8,
+    /// Whether something was done to it on its way: a checksum must tell.
+    pub damaged: bool,
     /// Envelope and all.
     pub bytes: Vec<u8>,
 }
@@ -68,18 +75,26 @@ impl Letter {
     }
 }
 
-/// Nodes and the datagrams between them. Nothing happens that is not called for.
-#[derive(Default)]
-pub struct Cluster {
-    members: BTreeMap<u8, Member>,
-    /// What was sent and has not arrived, oldest first.
+/// Nodes and the datagrams between them.
+pub struct Cluster<M> {
+    members: BTreeMap<u8, Member<M>>,
+    /// What scripts sent and has not arrived, oldest first.
     pub flight: Vec<Letter>,
     /// Pairs, sender first, between which nothing arrives.
     pub cuts: BTreeSet<(u8, u8)>,
     letters: u32,
+    /// Where nodes write their datagrams.
+    buffer: Vec<u8>,
 }
 
-impl Cluster {
+impl<M> Default for Cluster<M> {
+    fn default() -> Self {
+        let (members, cuts) = (BTreeMap::new(), BTreeSet::new());
+        Self { members, flight: Vec::new(), cuts, letters: 0, buffer: Vec::new() }
+    }
+}
+
+impl<M: Spoken> Cluster<M> {
     /// Adds a node on blank storage formatted for it.
     pub fn add(&mut self, identity: Identity, settings: &Settings) -> Result<(), String> {
         let mut disk = Disk::blank(settings.log_bytes);
@@ -87,7 +102,9 @@ impl Cluster {
         let mut config = Config::new(identity.id, settings.seed);
         config.base_timeout_ticks = settings.base;
         config.heartbeat_ticks = settings.heartbeat;
+        config.link_cycle_ticks = settings.cycle;
         config.window_entries = settings.window;
+        config.window_bytes = settings.window_bytes;
         config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
         let member = Member {
             settings: settings.clone(),
@@ -113,7 +130,7 @@ impl Cluster {
     }
 
     /// The running nodes.
-    pub fn running(&self) -> impl Iterator<Item = (u8, &StoryNode)> {
+    pub fn running(&self) -> impl Iterator<Item = (u8, &ClusterNode<M>)> {
         self.members.iter().filter_map(|(&id, member)| Some((id, member.node.as_ref()?)))
     }
 
@@ -122,21 +139,32 @@ impl Cluster {
         self.members.keys().copied().collect()
     }
 
+    fn member_mut(&mut self, id: u8) -> Result<&mut Member<M>, String> {
+        self.members.get_mut(&id).ok_or_else(|| format!("no node {id}"))
+    }
+
     /// A running node.
-    pub fn node(&self, id: u8) -> Result<&StoryNode, String> {
-        self.members.get(&id).and_then(|m| m.node.as_ref()).ok_or(format!("{id} is not running"))
+    pub fn node(&self, id: u8) -> Result<&ClusterNode<M>, String> {
+        let node = self.members.get(&id).and_then(|member| member.node.as_ref());
+        node.ok_or_else(|| format!("{id} is not running"))
     }
 
     /// A running node, to be moved.
-    pub fn node_mut(&mut self, id: u8) -> Result<&mut StoryNode, String> {
-        let member = self.members.get_mut(&id).and_then(|member| member.node.as_mut());
-        member.ok_or(format!("{id} is not running"))
+    pub fn node_mut(&mut self, id: u8) -> Result<&mut ClusterNode<M>, String> {
+        let node = self.members.get_mut(&id).and_then(|member| member.node.as_mut());
+        node.ok_or_else(|| format!("{id} is not running"))
+    }
+
+    /// A node's disk, whether the node runs or not.
+    pub fn disk(&self, id: u8) -> Option<&Disk> {
+        let member = self.members.get(&id)?;
+        member.node.as_ref().map(|node| node.storage()).or(member.disk.as_ref())
     }
 
     /// The disk of a node that does not run.
     pub fn disk_mut(&mut self, id: u8) -> Result<&mut Disk, String> {
         let disk = self.members.get_mut(&id).and_then(|member| member.disk.as_mut());
-        disk.ok_or(format!("{id} is running"))
+        disk.ok_or_else(|| format!("{id} is running"))
     }
 
     /// How many datagrams a node's link refused.
@@ -146,11 +174,9 @@ impl Cluster {
 
     /// The entry that a node would find on its disk if the power failed now.
     pub fn flushed_entry(&self, id: u8, index: raft_core::Index) -> Option<String> {
-        let member = self.members.get(&id)?;
-        let disk = member.node.as_ref().map(|node| node.storage()).or(member.disk.as_ref())?;
-        let mut memory = disk.memory.clone();
+        let mut memory = self.disk(id)?.memory.clone();
         let entry = memory.flushed().ok()?.get(index)?;
-        Some(words::entry(entry.term, entry.kind, entry.body))
+        Some(words::entry::<M>(entry.term, entry.kind, entry.body))
     }
 
     /// Flushes; a node that has stopped stays stopped.
@@ -161,37 +187,55 @@ impl Cluster {
     /// Begins a flush; says whether one began.
     pub fn begin_flush(&mut self, id: u8) -> Result<bool, String> {
         let token = self.node_mut(id)?.begin_flush().map_err(|error| format!("{error:?}"))?;
-        let member = self.members.get_mut(&id).ok_or("no such node")?;
+        let member = self.member_mut(id)?;
         member.token = token.or(member.token);
         Ok(token.is_some())
     }
 
     /// Ends the flush that was begun.
     pub fn finish_flush(&mut self, id: u8) -> Result<bool, String> {
-        let token = self.members.get_mut(&id).and_then(|member| member.token.take());
-        let token = token.ok_or(format!("no flush of {id} was begun"))?;
+        let token = self.member_mut(id)?.token.take();
+        let token = token.ok_or_else(|| format!("no flush of {id} was begun"))?;
         let node = self.node_mut(id)?;
-        node.storage_mut().memory.finish_flush();
+        node.storage_mut().finish_flush();
         Ok(node.flushed(token))
+    }
+
+    /// Writes the next datagram that a node owes someone, envelope and all; gives whom it is for.
+    pub fn transmit(&mut self, id: u8, whole: &mut Vec<u8>) -> Result<Option<u8>, String> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let member = self.member_mut(id)?;
+        buffer.resize(member.settings.frame, 0);
+        let node = member.node.as_mut().ok_or_else(|| format!("{id} is not running"))?;
+        let mut sent = None;
+        if let Some(packet) = node.transmit(&mut buffer) {
+            let Recipient::Peer(to) = packet.to else { return Err("to everyone?".to_owned()) };
+            whole.resize(packet.bytes.len() + ENVELOPE_BYTES, 0);
+            member.envelope.put_on(packet, whole).ok_or("no room for the envelope")?;
+            sent = Some(to.0);
+        }
+        self.buffer = buffer;
+        Ok(sent)
+    }
+
+    /// The number of a new letter.
+    pub fn number_letter(&mut self) -> u32 {
+        self.letters += 1;
+        self.letters
     }
 
     /// Puts up to `most` datagrams that a node owes into flight; gives them.
     pub fn send(&mut self, id: u8, most: usize) -> Result<Vec<Letter>, String> {
-        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
-        let node = member.node.as_mut().ok_or(format!("{id} is not running"))?;
         let mut sent = Vec::new();
-        let mut buffer = vec![0; member.settings.frame];
+        let mut bytes = Vec::new();
         while sent.len() < most
-            && let Some(packet) = node.transmit(&mut buffer)
+            && let Some(to) = self.transmit(id, &mut bytes)?
         {
-            let Recipient::Peer(to) = packet.to else { return Err("to everyone?".to_owned()) };
-            let mut whole = vec![0; packet.bytes.len() + ENVELOPE_BYTES];
-            member.envelope.put_on(packet, &mut whole).ok_or("no room for the envelope")?;
             if sent.len() > 1000 {
                 return Err(format!("{id} never stops: {}", Self::read(&sent[1000])));
             }
-            self.letters += 1;
-            sent.push(Letter { number: self.letters, from: id, to: to.0, bytes: whole });
+            let (number, bytes) = (self.number_letter(), std::mem::take(&mut bytes));
+            sent.push(Letter { number, from: id, to, damaged: false, bytes });
         }
         self.flight.extend(sent.iter().cloned());
         Ok(sent)
@@ -202,8 +246,8 @@ impl Cluster {
         let packet = Packet { to: Recipient::Peer(NodeId(to)), bytes };
         let mut whole = vec![0; bytes.len() + ENVELOPE_BYTES];
         Envelope::new(ClusterId(cluster), NodeId(from)).put_on(packet, &mut whole);
-        self.letters += 1;
-        let letter = Letter { number: self.letters, from, to, bytes: whole };
+        let letter =
+            Letter { number: self.number_letter(), from, to, damaged: false, bytes: whole };
         self.flight.push(letter.clone());
         letter
     }
@@ -215,20 +259,20 @@ impl Cluster {
         taken
     }
 
-    /// Hands a letter to whom it is for, if that node runs and is not cut off.
-    pub fn deliver(&mut self, letter: &Letter) {
+    /// Hands a letter to whom it is for, unless it never arrives: then it says why.
+    pub fn deliver(&mut self, letter: &Letter) -> Option<&'static str> {
         if self.cuts.contains(&(letter.from, letter.to)) {
-            return;
+            return Some("cut off");
         }
-        let Some(member) = self.members.get_mut(&letter.to) else { return };
-        let Some(node) = &mut member.node else { return };
-        if let Some(frame) = member.envelope.take_off(&letter.bytes) {
-            node.receive(frame);
-        }
+        let Some(member) = self.members.get_mut(&letter.to) else { return Some("for nobody") };
+        let Some(node) = &mut member.node else { return Some("the node is down") };
+        let Some(frame) = member.envelope.take_off(&letter.bytes) else { return Some("damaged") };
+        node.receive(frame);
+        None
     }
 
-    /// Applies whatever a node may apply; gives the words.
-    pub fn apply(&mut self, id: u8) -> Result<Vec<String>, String> {
+    /// Applies whatever a node may apply; gives what came of it.
+    pub fn apply(&mut self, id: u8) -> Result<Vec<M::Output>, String> {
         let node = self.node_mut(id)?;
         let applied = core::iter::from_fn(|| node.apply());
         Ok(applied.map(|applied| applied.output).collect())
@@ -257,7 +301,9 @@ impl Cluster {
                 return Ok(delivered);
             }
             delivered += letters.len();
-            letters.iter().for_each(|letter| self.deliver(letter));
+            for letter in &letters {
+                self.deliver(letter);
+            }
         }
         Err("a thousand rounds of talk without a tick".to_owned())
     }
@@ -270,9 +316,11 @@ impl Cluster {
 
     /// The power fails at a node; of what it had not flushed, `kept` bytes reached the disk.
     pub fn crash(&mut self, id: u8, kept: usize) -> Result<(), String> {
-        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
-        let mut disk = member.node.take().ok_or(format!("{id} is not running"))?.into_storage();
+        let member = self.member_mut(id)?;
+        let node = member.node.take().ok_or_else(|| format!("{id} is not running"))?;
+        let mut disk = node.into_storage();
         disk.memory.crash(kept).map_err(|error| format!("{error:?}"))?;
+        (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
         member.disk = Some(disk);
         member.token = None;
         Ok(())
@@ -280,23 +328,33 @@ impl Cluster {
 
     /// A node that does not run starts from its disk.
     pub fn start(&mut self, id: u8) -> Result<(), String> {
-        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
-        let disk = member.disk.take().ok_or(format!("{id} is running"))?;
+        let member = self.member_mut(id)?;
+        let disk = member.disk.take().ok_or_else(|| format!("{id} is running"))?;
         let memory = vec![0; member.settings.log_bytes];
-        let node = Node::recover(member.config.clone(), memory, disk.clone(), Words::default());
-        match node {
-            Ok(node) => member.node = Some(node),
+        let kept = disk.clone();
+        match Node::recover(member.config.clone(), memory, disk, M::default()) {
+            Ok(node) => {
+                member.node = Some(node);
+                Ok(())
+            }
             Err(error) => {
-                member.disk = Some(disk);
-                return Err(format!("{error:?}"));
+                member.disk = Some(kept);
+                Err(format!("{error:?}"))
             }
         }
-        Ok(())
+    }
+
+    /// What a node would be if it were made from this disk.
+    pub fn recover(&self, id: u8, disk: Disk) -> Result<ClusterNode<M>, String> {
+        let member = self.members.get(&id).ok_or_else(|| format!("no node {id}"))?;
+        let memory = vec![0; member.settings.log_bytes];
+        let node = Node::recover(member.config.clone(), memory, disk, M::default());
+        node.map_err(|error| format!("{error:?}"))
     }
 
     /// A node's disk is replaced by a blank one, formatted under a new nonce or not at all.
     pub fn wipe(&mut self, id: u8, nonce: Option<u32>) -> Result<(), String> {
-        let member = self.members.get_mut(&id).ok_or(format!("no node {id}"))?;
+        let member = self.member_mut(id)?;
         let mut disk = Disk::blank(member.settings.log_bytes);
         if let Some(nonce) = nonce {
             let cluster = ClusterId(member.settings.cluster);
@@ -304,6 +362,7 @@ impl Cluster {
             raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
         }
         member.node = None;
+        member.token = None;
         member.disk = Some(disk);
         Ok(())
     }
@@ -312,7 +371,7 @@ impl Cluster {
     pub fn read(letter: &Letter) -> String {
         let bytes = letter.datagram();
         let said = match wire::decode(bytes) {
-            Ok(datagram) => words::datagram(&datagram),
+            Ok(datagram) => words::datagram::<M>(&datagram),
             Err(error) => format!("{error:?} {bytes:02x?}"),
         };
         format!("#{} {}>{} {said}", letter.number, letter.from, letter.to)

@@ -9,7 +9,7 @@ mod expect;
 mod setup;
 mod step;
 
-use crate::cluster::Cluster;
+use crate::Cluster;
 use crate::promises::Promises;
 use raft_core::{Event, RoleName};
 use std::fmt::Write;

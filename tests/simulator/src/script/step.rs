@@ -1,8 +1,10 @@
 //! What moves a cluster: time, clients, storage, the network and the power.
 
 use super::{Outcome, Story, id, option, pair, word};
-use crate::cluster::{Cluster, Letter};
+use crate::Cluster;
+use crate::cluster::Letter;
 use crate::forge::forge;
+use crate::words::{self, Words};
 
 impl Story {
     pub(super) fn step(&mut self, verb: &str, words: &[&str]) -> Outcome {
@@ -33,9 +35,7 @@ impl Story {
             _ => {
                 for proposal in words.iter().skip(1) {
                     match self.cluster.node_mut(node)?.propose(proposal) {
-                        Ok(at) => {
-                            self.say(format!("  {proposal} at {}", crate::words::position(at)))
-                        }
+                        Ok(at) => self.say(format!("  {proposal} at {}", words::position(at))),
                         Err(error) => self.say(format!("  {proposal} refused: {error:?}")),
                     }
                 }
@@ -94,7 +94,9 @@ impl Story {
             "damage" => letters.iter_mut().for_each(|letter| letter.bytes[3] ^= 1),
             _ => {}
         }
-        letters.iter().for_each(|letter| self.cluster.deliver(letter));
+        for letter in &letters {
+            self.cluster.deliver(letter);
+        }
         Ok(())
     }
 
@@ -208,8 +210,14 @@ impl Story {
         let node = id(word(words, 0)?)?;
         match verb {
             "crash" => {
-                let kept = option(words, "keep")?.unwrap_or(0) as usize;
                 let unflushed = self.cluster.node(node)?.storage().memory.unflushed_bytes();
+                let kept = match words.iter().position(|word| *word == "losing") {
+                    Some(place) => {
+                        let lost = word(words, place + 1)?.parse().map_err(|_| "losing bytes")?;
+                        unflushed.saturating_sub(lost)
+                    }
+                    None => option(words, "keep")?.unwrap_or(0) as usize,
+                };
                 if unflushed > 0 {
                     let kept = kept.min(unflushed);
                     self.say(format!("  {kept} of {unflushed} unflushed bytes were kept"));
@@ -240,11 +248,12 @@ impl Story {
             let running = self.cluster.node(node)?;
             let status = running.status();
             let entries = running.log().entries();
-            let log = entries.map(|entry| crate::words::entry(entry.term, entry.kind, entry.body));
+            let log =
+                entries.map(|entry| words::entry::<Words>(entry.term, entry.kind, entry.body));
             let log = log.collect::<Vec<_>>().join(" ");
             let base = match running.log().base().index.0 {
                 0 => String::new(),
-                _ => format!("...{} ", crate::words::position(running.log().base())),
+                _ => format!("...{} ", words::position(running.log().base())),
             };
             self.say(format!(
                 "  {node} {:?} term {} [{base}{log}] durable {} commit {}",

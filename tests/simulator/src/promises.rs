@@ -2,8 +2,9 @@
 //!
 //! Each check is one of Raft's properties and remembers what it has seen, across crashes.
 
-use crate::cluster::{Cluster, Letter};
-use crate::words;
+use crate::Cluster;
+use crate::cluster::Letter;
+use crate::words::{self, Words};
 use raft_core::wire::{
     self, Acknowledge, Answer, Counted, Message, Standing, VoteAnswer, VoteRequest,
 };
@@ -94,7 +95,7 @@ impl Promises {
         for (id, node) in cluster.running() {
             for index in node.log().base().index.0 + 1..=node.status().committed.0 {
                 let Some(entry) = node.log().get(Index(index)) else { continue };
-                let here = words::entry(entry.term, entry.kind, entry.body);
+                let here = words::entry::<Words>(entry.term, entry.kind, entry.body);
                 let first = self.committed.entry(index).or_insert_with(|| here.clone());
                 if *first != here {
                     return Err(format!("{index} was committed as {first}; at {id} it is {here}"));

@@ -1,0 +1,132 @@
+//! What is committed: on a quorum of disks, in every later leader's log, the same everywhere.
+
+use super::{Book, Committed, Step, Verdict};
+use crate::clients::Answer;
+use crate::ledger::Stamp;
+use crate::registers::Command;
+use raft_core::{Index, Kind, RoleName, Term};
+
+/// What a node knew to be committed it still holds, and knows.
+pub(super) fn commits_stay(_: &mut Book, step: &Step<'_>) -> Verdict {
+    let before = step.before.committed;
+    if step.status.committed < before {
+        return Err(format!("{} forgot the commit of {}", step.id, before.0));
+    }
+    if step.kept < before {
+        let kept = step.kept.0;
+        return Err(format!("{} dropped what it knew to be committed, above {kept}", step.id));
+    }
+    Ok(())
+}
+
+/// Whatever is committed lies on the disks of a quorum, flushed: a power cut everywhere at once
+/// would leave it there. A member that was wiped counts with what it held until then, for its word
+/// may have been on its way; that it does not vote any more is what the plan's budget is for.
+pub(super) fn commits_need_durable_quorums(book: &mut Book, step: &Step<'_>) -> Verdict {
+    let index = step.status.committed;
+    if index.0 as usize <= book.committed.len() {
+        return Ok(());
+    }
+    let stamp = step.before.log.get(index);
+    let mut holders = 0;
+    for (view, id) in step.views.iter().zip(step.first_id..) {
+        let held = match step.cluster.disk(id) {
+            Some(disk) if !view.lost => disk.account.flushed.get(index),
+            _ => view.grave.get(index),
+        };
+        holders += usize::from(stamp.is_some() && held == stamp);
+    }
+    let members = step.views.len();
+    if 2 * holders <= members {
+        return Err(format!("{} commits {}, durable at {holders} of {members}", step.id, index.0));
+    }
+    remember(book, step, index)
+}
+
+/// Everything newly committed enters the book: each command was asked for at that very place.
+fn remember(book: &mut Book, step: &Step<'_>, index: Index) -> Verdict {
+    for index in book.committed.len() as u64 + 1..=index.0 {
+        let stamp = step.before.log.get(Index(index));
+        let entry = step.node.log().get(Index(index));
+        let (Some(stamp), Some(entry)) = (stamp, entry) else {
+            return Err(format!("{} commits {index}, which it does not hold", step.id));
+        };
+        book.committed.push(Committed { stamp, in_term: step.status.term });
+        if entry.kind == Kind::COMMAND {
+            asked_for(book, Index(index), entry.term, entry.body)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is committed that nobody asked for, or more often than it was asked for.
+fn asked_for(book: &mut Book, index: Index, term: Term, body: &[u8]) -> Verdict {
+    let command: Command<'_> = postcard::from_bytes(body).map_err(|_| "no command")?;
+    let (client, sequence) = (command.client, command.sequence);
+    let proposed = book.proposed.get(index.0 as usize);
+    if !proposed.is_some_and(|all| all.contains(&(term, client, sequence))) {
+        return Err(format!("nobody proposed {client}.{sequence} at {}:{}", index.0, term.0));
+    }
+    let times = book.applied.entry((client, sequence)).or_default();
+    *times += 1;
+    book.twice += u64::from(*times == 2);
+    Ok(())
+}
+
+/// What was committed in a term is in the log of every leader of a later one. The term is that of
+/// the leader which committed: an entry's own term may be older than leaders that never had it.
+pub(super) fn leader_completeness(book: &mut Book, step: &Step<'_>) -> Verdict {
+    if step.begins_to_lead() {
+        let in_term = step.status.term;
+        let earlier = |committed: &Committed| committed.in_term < in_term;
+        let index = book.committed.iter().rposition(earlier).map_or(0, |place| place + 1);
+        let stamp = index.checked_sub(1).map(|place| book.committed[place].stamp);
+        if stamp.is_some() && step.before.log.get(Index(index as u64)) != stamp {
+            let term = step.status.term.0;
+            return Err(format!("{} leads in term {term} without {index}", step.id));
+        }
+    }
+    // A leader of before may commit when a later one is at work already.
+    let newly = step.status.committed;
+    if step.status.role != RoleName::Leader || newly.0 as usize <= book.committed.len() {
+        return Ok(());
+    }
+    let stamp = step.before.log.get(newly);
+    let later = step.views.iter().zip(step.first_id..).find(|(view, _)| {
+        let leads = view.role == RoleName::Leader && view.term > step.status.term;
+        leads && view.log.get(newly) != stamp
+    });
+    match later {
+        Some((view, id)) => {
+            Err(format!("{} commits {}, which {id} of {:?} lacks", step.id, newly.0, view.term))
+        }
+        None => Ok(()),
+    }
+}
+
+/// No two nodes ever know different entries to be committed at one index.
+pub(super) fn state_machine_safety(book: &mut Book, step: &Step<'_>) -> Verdict {
+    let index = step.status.committed;
+    if index <= step.before.committed {
+        return Ok(());
+    }
+    let first: Option<Stamp> = book.committed.get(index.0 as usize - 1).map(|it| it.stamp);
+    if first.is_none() || first != step.before.log.get(index) {
+        return Err(format!("{} has another entry at or below {}", step.id, index.0));
+    }
+    Ok(())
+}
+
+/// What a client was told of is committed, at the place where its command stands.
+pub(super) fn nothing_acknowledged_is_lost(book: &mut Book, answer: &Answer) -> Verdict {
+    let Answer { position, client, sequence } = *answer;
+    let place = position.index.0 as usize;
+    let committed = book.committed.get(place.wrapping_sub(1)).map(|it| it.stamp.term);
+    let asked = book.proposed.get(place);
+    let asked = asked.is_some_and(|all| all.contains(&(position.term, client, sequence)));
+    if committed != Some(position.term) || !asked {
+        return Err(format!("{client}.{sequence} was answered and is not committed at {place}"));
+    }
+    book.answered = book.answered.max(position.index);
+    Ok(())
+}

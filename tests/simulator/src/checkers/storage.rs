@@ -1,0 +1,53 @@
+//! What storage keeps: all that was flushed, nothing that was not written, and the same each time.
+
+use super::{Book, Registry, Step, Verdict, View, log};
+use raft_core::Term;
+
+/// What a node takes for durable would be found on its disk if the power failed now.
+pub(super) fn durable_means_durable(_: &mut Book, step: &Step<'_>) -> Verdict {
+    let account = &step.node.storage().account;
+    if account.misfits > 0 {
+        return Err(format!("{} wrote a record that fits to nothing", step.id));
+    }
+    let durable = step.status.durable;
+    if step.before.durable == durable && step.kept == step.last_before {
+        return Ok(());
+    }
+    if account.flushed.get(durable) != step.before.log.get(durable) {
+        return Err(format!("{} takes {} for durable", step.id, durable.0));
+    }
+    Ok(())
+}
+
+/// After a power cut there is exactly what was flushed, and a first part of what was written later.
+pub(super) fn storage_keeps_what_was_flushed(
+    view: &mut View,
+    id: u8,
+    cluster: &mut Registry,
+) -> Verdict {
+    let node = cluster.node_mut(id)?;
+    let mut found = log::ledger(node);
+    let ballot = node.storage_mut().memory.flushed_ballot();
+    found.ballot = ballot.map_err(|error| format!("{error:?}"))?;
+    let promised = node.storage().account.flushed.ballot.term;
+    if !node.storage_mut().account.found(&found) {
+        return Err(format!("{id} found another log, or another ballot, than it had flushed"));
+    }
+    let status = node.status();
+    if status.durable != status.last {
+        return Err(format!("{id} found {} and believes {}", status.last.0, status.durable.0));
+    }
+    let last = found.get(found.last()).map_or(Term::ZERO, |stamp| stamp.term);
+    let (lost, grave) = (view.lost, std::mem::take(&mut view.grave));
+    *view = View { lost, grave, ..View::new() };
+    view.term = promised.max(last);
+    Ok(())
+}
+
+/// Making a node twice from one disk makes the same node twice.
+pub(super) fn recovery_is_idempotent(id: u8, cluster: &Registry) -> Verdict {
+    let Some(disk) = cluster.disk(id) else { return Ok(()) };
+    let Ok(once) = cluster.recover(id, disk.clone()) else { return Ok(()) };
+    let again = cluster.recover(id, once.clone().into_storage())?;
+    if once == again { Ok(()) } else { Err(format!("{id} is another node the second time")) }
+}

@@ -1,0 +1,119 @@
+//! Storage that can be told to fail, around the memory storage that forgets.
+//!
+//! Every fault is one that a real medium has: it breaks for good, one call fails, the power goes in
+//! the middle of a record, a record that was flushed can't be read any more. Whatever it does, it
+//! keeps an account of what it must still hold.
+
+use crate::ledger::Account;
+use raft_core::{MemoryStorage, Record, Storage};
+
+/// A [`MemoryStorage`] with switches that break it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Disk {
+    /// What it keeps.
+    pub memory: MemoryStorage<Vec<u8>>,
+    /// What it should keep.
+    pub account: Account,
+    /// Whether every call fails from now on.
+    pub broken: bool,
+    /// Whether the next call fails, and only that one.
+    pub stumbles: bool,
+    /// Whether a record that was flushed can't be read any more.
+    pub rotten: bool,
+    /// The power fails inside the write after this many.
+    pub power_left: Option<u32>,
+    /// How many bytes were not flushed before the write in which the power failed.
+    pub cut_at: Option<usize>,
+    /// Records written since somebody last asked.
+    pub writes: u32,
+}
+
+impl Disk {
+    /// A blank disk that holds a log of this many bytes.
+    pub fn blank(log_bytes: usize) -> Self {
+        let journal = vec![0; 2 * log_bytes + 256];
+        let memory = MemoryStorage::new(vec![0; log_bytes], journal).expect("a log of fit size");
+        Self {
+            memory,
+            account: Account::default(),
+            broken: false,
+            stumbles: false,
+            rotten: false,
+            power_left: None,
+            cut_at: None,
+            writes: 0,
+        }
+    }
+
+    /// What was begun is flushed.
+    pub fn finish_flush(&mut self) {
+        self.memory.finish_flush();
+        self.account.finish();
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        if self.cut_at.is_some() {
+            return Err("there is no power".to_owned());
+        }
+        if self.broken || std::mem::take(&mut self.stumbles) {
+            return Err("the disk is broken".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn told(outcome: Result<(), raft_core::MemoryStorageError>) -> Result<(), String> {
+    outcome.map_err(|error| format!("{error:?}"))
+}
+
+impl Storage for Disk {
+    type Error = String;
+
+    fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
+        self.check()?;
+        if self.rotten {
+            let mut first = true;
+            let mut handed = |record: Record<'_>| {
+                if std::mem::take(&mut first) {
+                    each(record);
+                }
+            };
+            told(self.memory.recover(&mut handed))?;
+            return Err("a record does not match its checksum".to_owned());
+        }
+        told(self.memory.recover(each))
+    }
+
+    fn write(&mut self, record: Record<'_>) -> Result<(), String> {
+        self.check()?;
+        let before = self.memory.unflushed_bytes();
+        told(self.memory.write(record))?;
+        self.account.write(record);
+        self.writes += 1;
+        match &mut self.power_left {
+            Some(0) => {
+                self.cut_at = Some(before);
+                Err("the power failed".to_owned())
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        self.check()?;
+        told(self.memory.flush())?;
+        self.account.flush();
+        Ok(())
+    }
+
+    fn begin_flush(&mut self) -> Result<(), String> {
+        self.check()?;
+        told(self.memory.begin_flush())?;
+        self.account.begin();
+        Ok(())
+    }
+}

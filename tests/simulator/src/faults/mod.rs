@@ -1,0 +1,90 @@
+//! What is done to the cluster: each kind of trouble is one short function, and strikes by a rate.
+//!
+//! Whatever destroys promises for good asks the budget of the plan first, here and nowhere else.
+
+mod disk;
+mod partition;
+mod power;
+mod time;
+
+use crate::checkers::Outcome;
+use crate::plan::Rates;
+use crate::tally::Count;
+use crate::world::World;
+
+pub(crate) use disk::storage_failed;
+pub(crate) use partition::cut_off;
+pub(crate) use power::repair;
+
+/// Faults that are under way for the cluster as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wounds {
+    /// How many members have lost their promises for good.
+    pub lost: u32,
+    /// Tells faults of one history apart.
+    pub number: u64,
+}
+
+/// One kind of trouble.
+type Fault = fn(&mut World, u8) -> Outcome;
+
+/// Every kind, and its rate.
+const FAULTS: [(fn(&Rates) -> u32, Fault); 15] = [
+    (|rates| rates.crash, power::crash),
+    (|rates| rates.outage, power::outage),
+    (|rates| rates.cut, power::cut_inside_write),
+    (|rates| rates.pause, time::pause),
+    (|rates| rates.stall, disk::stall),
+    (|rates| rates.partition, partition::partition),
+    (|rates| rates.heal, partition::heal),
+    (|rates| rates.jump, time::jump),
+    (|rates| rates.stumble, disk::stumble),
+    (|rates| rates.wreck, disk::wreck),
+    (|rates| rates.rot, disk::rot),
+    (|rates| rates.wipe, disk::wipe),
+    (|rates| rates.campaign, time::campaign),
+    (|rates| rates.priority, time::priority),
+    (|rates| rates.stray, stray),
+];
+
+/// Lets trouble happen, or not.
+pub(crate) fn strike(world: &mut World) -> Outcome {
+    for (rate, fault) in FAULTS {
+        if world.random.chance(rate(&world.plan.rates)) {
+            let place = world.random.below(world.stations.len() as u32) as u8;
+            let id = world.plan.first_id + place;
+            if !world.station(id).spared {
+                world.wounds.number += 1;
+                fault(world, id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether one member more may lose its promises; if so, it has.
+fn may_lose(world: &mut World, id: u8) -> bool {
+    if world.station(id).lost {
+        return true;
+    }
+    let may = world.wounds.lost < world.plan.losable;
+    if may {
+        world.wounds.lost += 1;
+        world.station(id).lost = true;
+    }
+    may
+}
+
+/// A letter of another cluster comes in: its checksum knows of another name.
+fn stray(world: &mut World, id: u8) -> Outcome {
+    let name = world.random.next();
+    let bytes = crate::forge::Forge::new(3, 0, 1).number(1).number(1).done();
+    let letter = world.cluster.forge(world.plan.first_id ^ 1, id, name, &bytes);
+    world.cluster.flight.clear();
+    world.tally.add(Count::Strays);
+    if world.cluster.node(id).is_ok() && world.cluster.deliver(&letter).is_none() {
+        let words = format!("{id} took a letter of another cluster");
+        return Err(crate::checkers::Broken::new("damage is detected", words));
+    }
+    Ok(())
+}

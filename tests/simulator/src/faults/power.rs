@@ -1,0 +1,105 @@
+//! Power: it fails at any moment, keeps any first part of what was not flushed, and comes back.
+
+use super::disk;
+use crate::checkers::{Broken, Outcome};
+use crate::tally::Count;
+use crate::world::World;
+use crate::world::{Repair, count_drops};
+
+/// The power of one node fails.
+pub(super) fn crash(world: &mut World, id: u8) -> Outcome {
+    let Ok(node) = world.cluster.node(id) else { return Ok(()) };
+    let unflushed = node.storage().memory.unflushed_bytes() as u32;
+    let kept = match world.random.below(4) {
+        0 | 1 => 0,
+        2 => unflushed,
+        _ => world.random.below(unflushed + 1),
+    };
+    world.tally.add(Count::Crashes);
+    down(world, id, kept, unflushed)
+}
+
+/// The power of all nodes fails.
+pub(super) fn outage(world: &mut World, _: u8) -> Outcome {
+    world.tally.add(Count::Outages);
+    world.plan.ids().try_for_each(
+        |id| {
+            if world.station(id).spared { Ok(()) } else { crash(world, id) }
+        },
+    )
+}
+
+/// The power of a node will fail in the middle of one of its next writes.
+pub(super) fn cut_inside_write(world: &mut World, id: u8) -> Outcome {
+    let left = world.random.below(4);
+    if let Ok(node) = world.cluster.node_mut(id) {
+        node.storage_mut().power_left = Some(left);
+    }
+    Ok(())
+}
+
+/// The power failed while a record was written: only a part of that record reached the disk.
+pub(super) fn failed_inside_write(world: &mut World, id: u8, before: usize) -> Outcome {
+    let Ok(node) = world.cluster.node(id) else { return Ok(()) };
+    let unflushed = node.storage().memory.unflushed_bytes() as u32;
+    let before = (before as u32).min(unflushed);
+    let kept = before + world.random.below(unflushed - before);
+    world.tally.add(Count::PowerCuts);
+    down(world, id, kept, unflushed)
+}
+
+/// A node is without power from now on, for a while.
+pub(super) fn down(world: &mut World, id: u8, kept: u32, unflushed: u32) -> Outcome {
+    world.tally.add_many(Count::Torn, u64::from(kept > 0 && kept < unflushed));
+    count_drops(&mut world.tally, &world.cluster, id);
+    let crashed = world.cluster.crash(id, kept as usize);
+    crashed.map_err(|words| Broken::new("storage says what was flushed", words))?;
+    let back = world.tick + 1 + world.random.below(3 * world.plan.base);
+    let station = world.station(id);
+    station.forget();
+    station.repair = Repair::Start(back);
+    let number = u64::from(kept) << 32 | u64::from(unflushed);
+    world.note_fault(id, number, || {
+        format!("power fails, {kept} bytes of {unflushed} not flushed are kept")
+    });
+    Ok(())
+}
+
+/// What is due to be done about a node that does not run, or runs no more.
+pub(crate) fn repair(world: &mut World, id: u8) -> Outcome {
+    let tick = world.tick;
+    match world.station(id).repair {
+        Repair::Start(at) if tick >= at => start(world, id),
+        Repair::Replace(at) if tick >= at => disk::replace(world, id),
+        Repair::Remake(at) if tick >= at => {
+            let unflushed = disk::unflushed(world, id);
+            let kept = world.random.below(unflushed + 1);
+            down(world, id, kept, unflushed)?;
+            start(world, id)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A node starts from its disk, if that can be read.
+pub(super) fn start(world: &mut World, id: u8) -> Outcome {
+    world.station(id).repair = Repair::None;
+    world.checkers.recovery(id, &world.cluster)?;
+    match world.cluster.start(id) {
+        Ok(()) => {
+            world.tally.add(Count::Restarts);
+            world.note_fault(id, 1, || "starts".to_owned());
+            let extra_wait = world.station(id).extra_wait;
+            world.node_mut(id)?.set_extra_wait(extra_wait);
+            world.checkers.restarted(id, &mut world.cluster)
+        }
+        // What can't be read is told in words, and only what the plan has spoilt can't be.
+        Err(_) if disk::is_spoilt(world, id) => {
+            world.note_fault(id, 2, || "does not start: its disk can't be read".to_owned());
+            let at = world.tick + world.random.below(2 * world.plan.base);
+            world.station(id).repair = Repair::Replace(at);
+            Ok(())
+        }
+        Err(words) => Err(Broken::new("what was flushed can be read", format!("{id}: {words}"))),
+    }
+}

@@ -1,0 +1,196 @@
+//! What a disk must hold, kept beside it by somebody else.
+//!
+//! Every record is folded into a stamp for each entry, and a stamp into the next one, so that two
+//! logs agree up to a place if and only if their stamps there are equal. Whoever asks what a crash
+//! would leave needs no look at the disk: the account was kept while it was written.
+
+use raft_core::{Ballot, Entries, Index, Kind, Position, Record, Term};
+
+/// An entry's term, and a hash of it and of every entry before it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Stamp {
+    /// The entry's term.
+    pub term: Term,
+    /// Equal only where everything up to here is equal.
+    pub chain: u64,
+}
+
+impl Stamp {
+    /// The stamp of the entry that follows the one with this stamp.
+    pub fn next(self, term: Term, kind: Kind, body: &[u8]) -> Self {
+        let head = u64::from(term.0) << 8 | u64::from(kind.number());
+        Self { term, chain: fold(fold(self.chain, head), hash(body)) }
+    }
+}
+
+/// One number more in a hash.
+pub fn fold(hash: u64, number: u64) -> u64 {
+    let mixed = (hash ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+}
+
+/// A hash of bytes and of how many they are.
+pub fn hash(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let whole = words.iter().fold(bytes.len() as u64, |hash, w| fold(hash, u64::from_le_bytes(*w)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    fold(whole, u64::from_le_bytes(last))
+}
+
+/// A ballot, and the stamps of a log.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Ledger {
+    /// The newest one.
+    pub ballot: Ballot,
+    /// The position before the first entry kept.
+    pub base: Position,
+    stamps: Vec<Stamp>,
+}
+
+impl Ledger {
+    /// Where the last entry stands.
+    pub fn last(&self) -> Index {
+        Index(self.base.index.0 + self.stamps.len() as u64)
+    }
+
+    /// The stamp at an index. `None` outside the log; below the first entry there is one for all.
+    pub fn get(&self, index: Index) -> Option<Stamp> {
+        match index.0.checked_sub(self.base.index.0)? {
+            0 => Some(Stamp { term: self.base.term, chain: 0 }),
+            step => self.stamps.get(step as usize - 1).copied(),
+        }
+    }
+
+    /// Drops everything above an index.
+    pub fn truncate(&mut self, index: Index) {
+        self.stamps.truncate(index.above(self.base.index) as usize);
+    }
+
+    /// Adds the stamp of the next entry.
+    pub fn push(&mut self, stamp: Stamp) {
+        self.stamps.push(stamp);
+    }
+
+    /// Forgets every entry.
+    pub fn restart_after(&mut self, base: Position) {
+        self.base = base;
+        self.stamps.clear();
+    }
+
+    /// Takes a record in. `None` if it fits to nothing here.
+    pub fn take(&mut self, record: Record<'_>) -> Option<()> {
+        match record {
+            Record::Identity(_) => {}
+            Record::Ballot(ballot) => self.ballot = ballot,
+            Record::Base(base) => self.restart_after(base),
+            Record::Entries { after, bytes } => {
+                let entries = Entries::parse(after.term, bytes)?;
+                let mut stamp = self.get(after.index).filter(|stamp| stamp.term == after.term)?;
+                self.truncate(after.index);
+                for entry in entries.iter() {
+                    stamp = stamp.next(entry.term, entry.kind, entry.body);
+                    self.push(stamp);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// What was written and may be lost.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Pending {
+    Ballot(Ballot),
+    Base(Position),
+    /// So many stamps of the queue, after this index.
+    Entries(Index, usize),
+}
+
+/// The account of a disk: what is flushed, what is written, and the steps between them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Account {
+    /// What a crash that keeps nothing more would leave.
+    pub flushed: Ledger,
+    /// What a crash that loses nothing would leave.
+    pub written: Ledger,
+    pending: Vec<Pending>,
+    queue: Vec<Stamp>,
+    /// How many pending records the flush under way covers.
+    begun: usize,
+    /// What was written that fits to nothing before it.
+    pub misfits: u32,
+}
+
+impl Account {
+    /// A record was written.
+    pub fn write(&mut self, record: Record<'_>) {
+        if self.written.take(record).is_none() {
+            self.misfits += 1;
+            return;
+        }
+        match record {
+            Record::Identity(_) => {}
+            Record::Ballot(ballot) => self.pending.push(Pending::Ballot(ballot)),
+            Record::Base(base) => self.pending.push(Pending::Base(base)),
+            Record::Entries { after, .. } => {
+                let first = after.index.0 + 1;
+                let stamps = (first..=self.written.last().0).map(Index);
+                let before = self.queue.len();
+                self.queue.extend(stamps.filter_map(|index| self.written.get(index)));
+                self.pending.push(Pending::Entries(after.index, self.queue.len() - before));
+            }
+        }
+    }
+
+    /// A flush of everything written begins.
+    pub fn begin(&mut self) {
+        self.begun = self.pending.len();
+    }
+
+    /// The flush that has begun ends.
+    pub fn finish(&mut self) {
+        let begun = std::mem::take(&mut self.begun);
+        self.settle(begun);
+    }
+
+    /// Everything written is flushed.
+    pub fn flush(&mut self) {
+        self.settle(self.pending.len());
+        self.begun = 0;
+    }
+
+    /// The power has failed, and this was found: what was flushed, and some first part of what was
+    /// written after it. Says whether that is so.
+    pub fn found(&mut self, found: &Ledger) -> bool {
+        while self.flushed != *found {
+            if self.pending.is_empty() {
+                return false;
+            }
+            self.settle(1);
+        }
+        (self.begun, self.misfits) = (0, 0);
+        self.pending.clear();
+        self.queue.clear();
+        self.written.clone_from(found);
+        true
+    }
+
+    /// The first pending records can't be lost any more.
+    fn settle(&mut self, count: usize) {
+        let mut used = 0;
+        for pending in self.pending.drain(..count) {
+            match pending {
+                Pending::Ballot(ballot) => self.flushed.ballot = ballot,
+                Pending::Base(base) => self.flushed.restart_after(base),
+                Pending::Entries(after, stamps) => {
+                    self.flushed.truncate(after);
+                    self.flushed.stamps.extend_from_slice(&self.queue[used..used + stamps]);
+                    used += stamps;
+                }
+            }
+        }
+        self.queue.drain(..used);
+        self.begun = self.begun.saturating_sub(count);
+    }
+}

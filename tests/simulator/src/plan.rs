@@ -1,0 +1,309 @@
+//! Everything that a seed draws before anything happens: plain data, so that it can be printed.
+//!
+//! What the plan may destroy is bounded here. Members whose promises are gone for good (wiped,
+//! rotten, broken) are never so many that the others are no quorum: every quorum that ever promised
+//! something then still has a member in every quorum that can vote, and losing an acknowledged
+//! command is the core's fault and nobody else's.
+
+use crate::random::Random;
+use raft_core::{NodeId, wire::ENVELOPE_BYTES};
+
+/// How much trouble a seed makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Temper {
+    /// Clocks drift, letters are late and some are lost, and that is all: work must go on.
+    Calm,
+    /// Something fails every few election timeouts.
+    Rough,
+    /// Something always fails.
+    Cruel,
+}
+
+/// How a node makes things durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flushing {
+    /// In every turn of its loop, at once.
+    Prompt,
+    /// In one turn of so many: promises wait for it.
+    Lazy(u32),
+    /// In the background, for at most so many ticks.
+    Later(u32),
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// Logs of unequal size: some followers are full before others.
+    pub log_bytes: usize,
+    /// How fast its clock runs, in thousandths: within a tenth of the true time.
+    pub clock: u32,
+    /// Whether it sleeps until it is due or a letter comes: checks that deadlines are exact.
+    pub sleeps: bool,
+    /// It looks at its loop in one tick of so many: a slow follower.
+    pub turn_every: u32,
+    /// The most letters that leave in one turn: a radio's duty cycle.
+    pub packets: u32,
+    /// How it flushes.
+    pub flushing: Flushing,
+    /// Where its election timeouts start: equal on all nodes of some clusters.
+    pub seed: u32,
+}
+
+/// What the network does to letters; rates are in so many of 65,536.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// Lost without a trace.
+    pub loss: u32,
+    /// Arriving twice, the second time late.
+    pub copies: u32,
+    /// Late by much more than is usual: overtaken by hundreds of others.
+    pub late: u32,
+    /// Damaged in one to three bits, which the envelope's checksum always tells.
+    pub damage: u32,
+    /// Every letter takes one tick and up to so many more, each its own time: reordering.
+    pub delay_most: u32,
+    /// How late a late one is at most.
+    pub late_most: u32,
+}
+
+/// How often something is done to the cluster in a tick, in so many of 65,536.
+#[derive(Clone, Debug, Default)]
+pub struct Rates {
+    /// The power of one node fails.
+    pub crash: u32,
+    /// The power of all nodes fails at once.
+    pub outage: u32,
+    /// The power fails inside a write.
+    pub cut: u32,
+    /// A node stands still and goes on later: clocks jump for it.
+    pub pause: u32,
+    /// A flush takes as long as erasing flash does.
+    pub stall: u32,
+    /// The network falls into parts, in one of many ways.
+    pub partition: u32,
+    /// A partition heals; zero means never before the end.
+    pub heal: u32,
+    /// A clock jumps.
+    pub jump: u32,
+    /// One call to storage fails, and the node is made anew.
+    pub stumble: u32,
+    /// Storage fails for good.
+    pub wreck: u32,
+    /// A flushed record can't be read any more.
+    pub rot: u32,
+    /// A disk is replaced by a blank one.
+    pub wipe: u32,
+    /// A node is told to stand for election.
+    pub campaign: u32,
+    /// A node's priority changes.
+    pub priority: u32,
+    /// A letter from another cluster comes in.
+    pub stray: u32,
+}
+
+/// What one seed does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// All that follows is drawn from it.
+    pub seed: u64,
+    /// How much trouble there is.
+    pub temper: Temper,
+    /// The first node's id: ids end below 32, and zero is one.
+    pub first_id: u8,
+    /// For how many ticks there is trouble, before it ends for a quorum.
+    pub ticks: u32,
+    /// The transmit buffer: what is left of an MTU of 51 to 1,400 bytes.
+    pub frame: usize,
+    /// The base timeout, no less than three heartbeats and three cycles of the link.
+    pub base: u32,
+    /// Ticks between heartbeats.
+    pub heartbeat: u32,
+    /// The longest that question and answer take when nothing is wrong.
+    pub cycle: u32,
+    /// Entries on their way to one follower.
+    pub window: u32,
+    /// Bytes on their way to one follower.
+    pub window_bytes: u32,
+    /// Whether logs are so small that they fill up.
+    pub crowded: bool,
+    /// The nodes, 1 to 9.
+    pub nodes: Vec<Habits>,
+    /// The network.
+    pub link: Link,
+    /// The faults.
+    pub rates: Rates,
+    /// How many members may lose their promises: the others stay a quorum.
+    pub losable: u32,
+    /// How many clients there are.
+    pub clients: u8,
+    /// How long a client thinks between two requests, about.
+    pub pace: u32,
+    /// How long a client waits for an answer before it asks again.
+    pub patience: u32,
+    /// Commands carry up to so many bytes that mean nothing.
+    pub ballast: u32,
+}
+
+/// How many ticks there is trouble; the end brings every seed beyond 2,000.
+const TROUBLE_TICKS: u32 = 1700;
+
+impl Plan {
+    /// Draws the plan of a seed.
+    pub fn draw(seed: u64) -> Self {
+        let random = &mut Random::new(seed, 1);
+        let temper = random.pick(&[
+            Temper::Calm,
+            Temper::Calm,
+            Temper::Rough,
+            Temper::Rough,
+            Temper::Rough,
+            Temper::Cruel,
+            Temper::Cruel,
+        ]);
+        // Three and five are what people run; the others are where counting goes wrong.
+        let count = random.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7, 8, 9]);
+        let first_id = random.pick(&[0, 1, 1, 1, NodeId::LIMIT - count]);
+        let link = Link::draw(random, temper);
+        let (short, any) = (random.between(51, 130), random.between(51, 1400));
+        let mtu = random.pick(&[51, short, 256, any, 1400]);
+        let frame = mtu as usize - ENVELOPE_BYTES;
+        let crowded = random.below(6) == 0;
+        let ballast = if mtu < 120 { 0 } else { random.pick(&[0, 0, 8, 40]) };
+        let clients = random.between(1, 4) as u8;
+        let nodes = draw_nodes(random, count, frame, crowded, ballast);
+        let slowest = nodes.iter().map(|node| node.turn_every).max().unwrap_or(1);
+        let flush = nodes.iter().map(|node| node.flushing.most_ticks()).max().unwrap_or(0);
+        // A radio that sends few letters in a turn comes round to the last peer late.
+        let packets = nodes.iter().map(|node| node.packets).min().unwrap_or(1);
+        let round = u32::from(count).div_ceil(packets);
+        // Two ways, a turn at either end, and the flush before a promise.
+        let cycle = 2 * (1 + link.delay_most) + (1 + round + flush) * slowest;
+        let heartbeat = random.between(1, 1 + cycle);
+        let base = 3 * heartbeat.max(cycle) + random.below(2 * cycle);
+        Self {
+            seed,
+            temper,
+            first_id,
+            ticks: TROUBLE_TICKS + random.below(300),
+            frame,
+            base,
+            heartbeat,
+            cycle,
+            window: random.pick(&[1, 2, 4, 16, 256]),
+            window_bytes: random.pick(&[1, 64, 1024, 16 * 1024]),
+            crowded,
+            losable: (u32::from(count) - 1) / 2,
+            nodes,
+            rates: Rates::draw(random, temper, base),
+            link,
+            clients,
+            pace: u32::from(clients) * random.between(3, 12),
+            patience: 2 * base + cycle,
+            ballast,
+        }
+    }
+
+    /// The ids of the nodes.
+    pub fn ids(&self) -> impl Iterator<Item = u8> + use<> {
+        self.first_id..self.first_id + self.nodes.len() as u8
+    }
+}
+
+impl Flushing {
+    /// How long a flush may keep a promise back, in turns.
+    fn most_ticks(self) -> u32 {
+        match self {
+            Self::Prompt => 0,
+            Self::Lazy(most) | Self::Later(most) => most,
+        }
+    }
+}
+
+fn draw_nodes(
+    random: &mut Random,
+    count: u8,
+    frame: usize,
+    crowded: bool,
+    ballast: u32,
+) -> Vec<Habits> {
+    // What the core asks for at least: a command that fits a frame must fit the log.
+    let least = ((frame + 240) * 26 / 18 + 40).max(512);
+    let entry_bytes = (16 + ballast as usize) * 26 / 18 + 4;
+    let same_seed = random.below(4) == 0;
+    let (slow, lazy) = (random.below(4) == 0, random.pick(&[0, 0, 1, 2, 3]));
+    let draw = |_| {
+        let roomy = (least + 1200 * entry_bytes) << random.below(2);
+        let tight = least + random.below(120 * entry_bytes as u32) as usize;
+        Habits {
+            log_bytes: if crowded { tight } else { roomy },
+            clock: random.between(900, 1100),
+            sleeps: random.below(3) == 0,
+            turn_every: if slow { random.between(1, 3) } else { 1 },
+            packets: random.pick(&[u32::MAX, u32::MAX, 1, 3]),
+            flushing: match lazy {
+                0 => Flushing::Prompt,
+                most => random.pick(&[
+                    Flushing::Prompt,
+                    Flushing::Lazy(1 + most),
+                    Flushing::Later(most),
+                    Flushing::Later(most),
+                ]),
+            },
+            seed: if same_seed { 7 } else { random.next() as u32 },
+        }
+    };
+    (0..count).map(draw).collect()
+}
+
+impl Link {
+    fn draw(random: &mut Random, temper: Temper) -> Self {
+        let percent = 655;
+        let (loss, rare) = match temper {
+            Temper::Calm => (random.below(2 * percent), random.below(percent)),
+            Temper::Rough => (random.below(10 * percent), random.below(3 * percent)),
+            Temper::Cruel => (random.below(30 * percent), random.below(8 * percent)),
+        };
+        Self {
+            loss: random.pick(&[0, loss, loss]),
+            copies: random.pick(&[0, rare, rare]),
+            late: random.pick(&[0, rare, rare]),
+            damage: random.pick(&[0, rare, rare]),
+            delay_most: random.below(4),
+            late_most: random.pick(&[8, 60, 500]),
+        }
+    }
+}
+
+impl Rates {
+    fn draw(random: &mut Random, temper: Temper, base: u32) -> Self {
+        if temper == Temper::Calm {
+            return Self { stray: 200, ..Self::default() };
+        }
+        // About once in so many base timeouts, at most; a kind of fault is often missing.
+        let mut once_in = |timeouts: u32| {
+            let often = if temper == Temper::Cruel { 3 } else { 1 };
+            let most = often * 65_536 / (timeouts * base);
+            if random.below(3) == 0 { 0 } else { random.below(most + 1) }
+        };
+        let mut rates = Self {
+            crash: once_in(6),
+            outage: once_in(50),
+            cut: once_in(12),
+            pause: once_in(6),
+            stall: once_in(6),
+            partition: once_in(8),
+            heal: once_in(6),
+            jump: once_in(10),
+            stumble: once_in(30),
+            wreck: once_in(60),
+            rot: once_in(60),
+            wipe: once_in(60),
+            campaign: once_in(10),
+            priority: once_in(10),
+            stray: once_in(4),
+        };
+        // Ending no partition at all is worth little more often than now and then.
+        rates.heal = if random.below(8) == 0 { 0 } else { rates.heal.max(2 * rates.partition) };
+        rates
+    }
+}

@@ -1,0 +1,158 @@
+//! What happened in a run, counted: a fault that never struck has tested nothing, and says so.
+
+use raft_core::DropReason;
+use std::fmt;
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // The table's rows say it in words.
+pub enum Count {
+    Ticks,
+    NodeTicks,
+    Elections,
+    Commits,
+    Answers,
+    Retries,
+    TwiceApplied,
+    Full,
+    NotLeader,
+    Letters,
+    Lost,
+    Cut,
+    Copied,
+    Late,
+    Damaged,
+    Strays,
+    Overrun,
+    Truncations,
+    Wraps,
+    Crashes,
+    Torn,
+    Outages,
+    PowerCuts,
+    Restarts,
+    Pauses,
+    Stalls,
+    Background,
+    Partitions,
+    OneWay,
+    Bridges,
+    Jumps,
+    Sleeps,
+    SleepsCompared,
+    Stumbles,
+    Wrecks,
+    Rotten,
+    Wiped,
+    Campaigns,
+    Priorities,
+    Healed,
+    Spared,
+    Crowded,
+}
+
+/// Every count with its row's words, in the order of the table.
+const ROWS: [(Count, &str); 42] = [
+    (Count::Ticks, "ticks"),
+    (Count::NodeTicks, "node-ticks"),
+    (Count::Elections, "leaders elected"),
+    (Count::Commits, "entries committed"),
+    (Count::Answers, "commands answered"),
+    (Count::Retries, "commands asked for again"),
+    (Count::TwiceApplied, "commands applied twice, having been asked for twice"),
+    (Count::Full, "refusals of a full log"),
+    (Count::NotLeader, "refusals of a node that does not lead"),
+    (Count::Letters, "datagrams sent"),
+    (Count::Lost, "datagrams lost"),
+    (Count::Cut, "datagrams cut off"),
+    (Count::Copied, "datagrams doubled"),
+    (Count::Late, "datagrams very late"),
+    (Count::Damaged, "datagrams damaged"),
+    (Count::Strays, "datagrams of another cluster"),
+    (Count::Overrun, "datagrams for a node that was busy too long"),
+    (Count::Truncations, "logs truncated"),
+    (Count::Wraps, "rings wrapped"),
+    (Count::Crashes, "crashes"),
+    (Count::Torn, "crashes that kept a part of what was not flushed"),
+    (Count::Outages, "crashes of all nodes at once"),
+    (Count::PowerCuts, "power cuts inside a write"),
+    (Count::Restarts, "restarts"),
+    (Count::Pauses, "pauses"),
+    (Count::Stalls, "stalls of storage"),
+    (Count::Background, "flushes in the background"),
+    (Count::Partitions, "partitions"),
+    (Count::OneWay, "partitions one way only"),
+    (Count::Bridges, "partitions with a bridge"),
+    (Count::Jumps, "jumps of a clock"),
+    (Count::Sleeps, "sleeps"),
+    (Count::SleepsCompared, "sleeps compared with staying awake"),
+    (Count::Stumbles, "storage errors that pass"),
+    (Count::Wrecks, "storage errors that stay"),
+    (Count::Rotten, "disks that rotted"),
+    (Count::Wiped, "disks wiped"),
+    (Count::Campaigns, "campaigns on request"),
+    (Count::Priorities, "changes of priority"),
+    (Count::Healed, "ends in which a quorum was left in peace"),
+    (Count::Spared, "ends with others that stayed hostile"),
+    (Count::Crowded, "ends with a full log"),
+];
+
+/// The counts of a seed, or of many.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    counts: [u64; ROWS.len()],
+    drops: [u64; DropReason::ALL.len()],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { counts: [0; ROWS.len()], drops: [0; DropReason::ALL.len()] }
+    }
+}
+
+impl Tally {
+    /// One more.
+    pub fn add(&mut self, count: Count) {
+        self.add_many(count, 1);
+    }
+
+    /// So many more.
+    pub fn add_many(&mut self, count: Count, number: u64) {
+        self.counts[count as usize] += number;
+    }
+
+    /// What a node dropped in one life.
+    pub fn add_drops(&mut self, counters: &raft_core::Counters) {
+        for (drops, reason) in self.drops.iter_mut().zip(DropReason::ALL) {
+            *drops += u64::from(counters.dropped(reason));
+        }
+    }
+
+    /// Another seed's.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(here, there)| *here += there);
+        self.drops.iter_mut().zip(other.drops).for_each(|(here, there)| *here += there);
+    }
+
+    /// How many.
+    pub fn get(&self, count: Count) -> u64 {
+        self.counts[count as usize]
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |words: &str, count: u64| match count {
+            0 => writeln!(f, "  {words:.<60} never happened"),
+            _ => writeln!(f, "  {words:.<60} {count:>14}"),
+        };
+        ROWS.iter().try_for_each(|(count, words)| row(words, self.get(*count)))?;
+        for (reason, &count) in DropReason::ALL.iter().zip(&self.drops) {
+            row(&format!("dropped by a node: {reason:?}"), count)?;
+        }
+        // What the core can't do yet has its row, so that nobody takes silence for a test.
+        ["changes of membership", "snapshots", "transfers of leadership", "reads"]
+            .iter()
+            .try_for_each(|words| row(words, 0))
+    }
+}

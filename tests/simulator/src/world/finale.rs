@@ -1,0 +1,239 @@
+//! How a history ends: faults stop for a quorum, and from then on there are deadlines.
+//!
+//! The rest stays hostile, behind partitions that never heal: some hear nothing, some are heard and
+//! hear nothing themselves, which is what disturbs most, some hear and can't answer. A bug that
+//! costs only progress is found here or nowhere. Deadlines are multiples of what the plan drew.
+
+use super::World;
+use super::station::Repair;
+use crate::checkers::{Broken, Outcome};
+use crate::faults;
+use crate::plan::Temper;
+use crate::tally::Count;
+use raft_core::{NodeId, RoleName, Status};
+
+/// Every seed runs at least this long.
+const TICKS_LEAST: u32 = 2000;
+
+impl World {
+    /// Peace for a quorum, and what must come of it.
+    pub(super) fn end_well(&mut self) -> Outcome {
+        self.check_floors()?;
+        let spared = self.spare_a_quorum()?;
+        let timeout = self.election_timeout();
+        let lost = |what: &str| Broken::new("liveness", what.to_owned());
+        let start = self.tick;
+        let leader = self.until(10 * timeout, |world| world.common_leader(&spared).is_some())?;
+        if self.is_crowded(&spared) {
+            return self.end_crowded();
+        }
+        if !leader {
+            return Err(lost("no leader after ten election timeouts"));
+        }
+        let patience = 30 * self.plan.patience + self.catching_up(&spared);
+        let served = self.until(patience, |world| {
+            world.is_crowded(&spared) || world.clients.all.iter().all(|it| it.served > start)
+        })?;
+        if self.is_crowded(&spared) {
+            return self.end_crowded();
+        }
+        if !served {
+            return Err(lost("a client is stuck"));
+        }
+        self.clients.resting = true;
+        let patience = 10 * timeout + 8 * self.plan.patience + self.catching_up(&spared);
+        let agreed = self.until(patience, |world| world.agree(&spared))?;
+        if self.is_crowded(&spared) {
+            return self.end_crowded();
+        }
+        if !agreed {
+            return Err(lost("healthy nodes do not come to agree"));
+        }
+        self.check_answers(&spared)?;
+        self.keep_quiet(&spared)
+    }
+
+    /// Refusing is the honest answer of a full log, and who has no room does not lead: nothing more
+    /// can be asked for.
+    fn end_crowded(&mut self) -> Outcome {
+        self.tally.add(Count::Crowded);
+        self.until(TICKS_LEAST.saturating_sub(self.tick), |_| false).map(drop)
+    }
+
+    /// Steps until something is so, or for so many ticks; says whether it is so.
+    fn until(&mut self, ticks: u32, done: impl Fn(&Self) -> bool) -> Result<bool, Broken> {
+        let end = self.tick + ticks;
+        while self.tick < end {
+            if done(self) {
+                return Ok(true);
+            }
+            faults::strike(self)?;
+            self.step()?;
+        }
+        Ok(done(self))
+    }
+
+    /// Chooses a quorum of members whose promises are whole, and ends their troubles.
+    fn spare_a_quorum(&mut self) -> Result<Vec<u8>, Broken> {
+        let members = self.stations.len();
+        let mut whole: Vec<u8> =
+            self.stations.iter().filter(|it| !it.lost).map(|it| it.id).collect();
+        let quorum = members / 2 + 1;
+        let most = whole.len() - quorum;
+        for _ in 0..self.random.below(most as u32 + 1) {
+            let place = self.random.below(whole.len() as u32) as usize;
+            whole.swap_remove(place);
+        }
+        whole.sort_unstable();
+        self.tally.add(Count::Healed);
+        self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
+        (self.plan.rates.partition, self.plan.rates.heal) = (0, 0);
+        for &id in &whole {
+            self.end_troubles(id)?;
+        }
+        for from in self.plan.ids() {
+            if whole.contains(&from) {
+                self.cluster.cuts.retain(|&(sender, to)| sender != from || !whole.contains(&to));
+            } else {
+                self.keep_hostile(from, &whole);
+            }
+        }
+        Ok(whole)
+    }
+
+    fn end_troubles(&mut self, id: u8) -> Outcome {
+        let station = self.station(id);
+        station.spared = true;
+        station.busy_until = 0;
+        station.stall = None;
+        match &mut station.repair {
+            Repair::None => {}
+            Repair::Start(at) | Repair::Replace(at) | Repair::Remake(at) => *at = 0,
+        }
+        if let Ok(node) = self.cluster.node_mut(id) {
+            let disk = node.storage_mut();
+            (disk.power_left, disk.stumbles) = (None, false);
+        }
+        self.note_fault(id, 9, || "is left in peace from now on".to_owned());
+        faults::repair(self, id)
+    }
+
+    /// One way or both, nothing passes between this node and the spared ones any more.
+    fn keep_hostile(&mut self, id: u8, spared: &[u8]) {
+        let stance = self.random.below(3);
+        for &other in spared {
+            self.cluster.cuts.remove(&(id, other));
+            self.cluster.cuts.remove(&(other, id));
+            if stance != 1 {
+                faults::cut_off(self, id, other);
+            }
+            if stance != 2 {
+                faults::cut_off(self, other, id);
+            }
+        }
+        let stances = ["hears nothing and is not heard", "hears nothing", "is not heard"];
+        let words = stances[stance as usize];
+        self.note_fault(id, u64::from(stance) << 8 | 3, || format!("{words}, for good"));
+    }
+
+    /// The longest that any spared node waits before it stands, on the slowest clock.
+    fn election_timeout(&self) -> u32 {
+        let extra = self.stations.iter().map(|it| it.extra_wait).max().unwrap_or(0);
+        (2 * self.plan.base + extra) * 10 / 9 + 1
+    }
+
+    fn status(&self, id: u8) -> Option<Status> {
+        self.cluster.node(id).ok().map(|node| node.status())
+    }
+
+    /// The spared node that all spared nodes take for their leader.
+    fn common_leader(&self, spared: &[u8]) -> Option<u8> {
+        let leads = |&&id: &&u8| self.status(id).is_some_and(|it| it.role == RoleName::Leader);
+        let leader = *spared.iter().find(leads)?;
+        let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
+        spared.iter().all(|id| follows(id) == Some(NodeId(leader))).then_some(leader)
+    }
+
+    /// How long it may take to bring everything to everyone: at least one entry goes with each trip.
+    fn catching_up(&self, spared: &[u8]) -> u32 {
+        let last = spared.iter().filter_map(|&id| self.status(id)).map(|it| it.last.0).max();
+        (last.unwrap_or(0) as u32 + 100) * (self.plan.cycle + self.plan.heartbeat)
+    }
+
+    /// Whether a spared node has no room left for a client's command.
+    fn is_crowded(&self, spared: &[u8]) -> bool {
+        spared.iter().filter_map(|&id| self.cluster.node(id).ok()).any(|node| {
+            let log = node.log();
+            log.free_bytes() < 400 || log.capacity() - log.len() < 20
+        })
+    }
+
+    fn agree(&self, spared: &[u8]) -> bool {
+        let mut states = spared.iter().map(|&id| {
+            let node = self.cluster.node(id).ok()?;
+            let status = node.status();
+            (status.applied == status.last).then(|| (status.last, node.machine().digest))
+        });
+        let first = states.next().flatten();
+        self.clients.are_idle() && first.is_some() && states.all(|state| state == first)
+    }
+
+    /// Every command that was ever answered is in every healthy machine.
+    fn check_answers(&self, spared: &[u8]) -> Outcome {
+        let answered = self.checkers.answered_up_to();
+        let missing = |&&id: &&u8| self.status(id).is_none_or(|it| it.applied < answered);
+        match spared.iter().find(missing) {
+            None => Ok(()),
+            Some(id) => {
+                let words = format!("{id} has not applied {}, which was answered", answered.0);
+                Err(Broken::new("nothing acknowledged is lost", words))
+            }
+        }
+    }
+
+    /// When there is nothing to do, nodes say no more than heartbeats and answers to them, and
+    /// nobody stands for election.
+    fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
+        let leader = self.common_leader(spared);
+        let (heard, said) = self.letters();
+        let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
+        self.until(ticks, |_| false)?;
+        if leader.is_none() || self.common_leader(spared) != leader {
+            return Err(Broken::new("liveness", "another election, for no reason"));
+        }
+        let (heard, said) = (self.letters().0 - heard, self.letters().1 - said);
+        // A round for each heartbeat and each question for a quorum, on the fastest clock; in each
+        // a letter to every other node and its answer; and one for each that a hostile node sent.
+        let plan = &self.plan;
+        let fast = ticks * 11 / 10;
+        let rounds = fast / plan.heartbeat + fast / plan.base + 3;
+        let budget = u64::from(rounds) * 2 * (self.stations.len() as u64 - 1) + heard;
+        if said > budget {
+            let words = format!("{said} letters in {ticks} ticks of peace, {budget} at most");
+            return Err(Broken::new("message budget", words));
+        }
+        Ok(())
+    }
+
+    /// How many letters hostile nodes have sent, and how many the spared ones.
+    fn letters(&self) -> (u64, u64) {
+        let sum = |spared: bool| {
+            self.stations.iter().filter(|it| it.spared == spared).map(|it| it.sent).sum()
+        };
+        (sum(false), sum(true))
+    }
+
+    /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
+    fn check_floors(&self) -> Outcome {
+        if self.plan.temper != Temper::Calm || self.plan.crowded {
+            return Ok(());
+        }
+        let elections = self.tally.get(Count::Elections);
+        let commits = self.checkers.commits();
+        if elections == 0 || elections > 12 || commits < 10 {
+            let words = format!("{elections} elections and {commits} commits in a calm seed");
+            return Err(Broken::new("floors", words));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! One history: the plan of a seed, carried out tick by tick on real nodes.
+//!
+//! In every tick faults strike, clocks move, letters arrive, every node takes a turn of its loop,
+//! and clients ask. After each call of a node the checkers look at it. Nothing but the seed decides
+//! what happens.
+
+mod finale;
+mod station;
+mod turn;
+
+use crate::checkers::{Broken, Change, Checkers, Outcome, Registry, RegistryNode};
+use crate::clients::{Clients, Operation};
+use crate::cluster::Settings;
+use crate::faults::Wounds;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::recorder::{Place, Recorder};
+use crate::tally::{Count, Tally};
+use crate::words::Spoken;
+use raft_core::{ClusterId, Identity, NodeId, RoleName};
+
+pub(crate) use station::Repair;
+pub use station::Station;
+pub(crate) use turn::count_drops;
+
+/// A history under way.
+pub struct World {
+    /// What was drawn for it.
+    pub plan: Plan,
+    /// The nodes.
+    pub cluster: Registry,
+    /// The clock that no node sees.
+    pub tick: u32,
+    /// What happens around each node.
+    pub stations: Vec<Station>,
+    /// What is between them.
+    pub network: Network,
+    /// Who uses them.
+    pub clients: Clients,
+    /// Who watches them.
+    pub checkers: Checkers,
+    /// What is kept of it.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub tally: Tally,
+    /// What faults are under way.
+    pub wounds: Wounds,
+    /// What decides about faults.
+    pub random: Random,
+}
+
+/// What is left of a history.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The hash of every moment.
+    pub hash: u64,
+    /// What was counted.
+    pub tally: Tally,
+    /// What clients saw.
+    pub operations: Vec<Operation>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl World {
+    /// The beginning of a plan's history.
+    pub fn new(plan: Plan, recorder: Recorder) -> Result<Self, Broken> {
+        let random = |stream| Random::new(plan.seed, stream);
+        let mut cluster = Registry::default();
+        let ids: Vec<NodeId> = plan.ids().map(NodeId).collect();
+        let name = random(2).next();
+        for (habits, &id) in plan.nodes.iter().zip(&ids) {
+            let settings = Settings {
+                base: plan.base,
+                heartbeat: plan.heartbeat,
+                cycle: plan.cycle,
+                log_bytes: habits.log_bytes,
+                frame: plan.frame,
+                window: plan.window,
+                window_bytes: plan.window_bytes,
+                cluster: name,
+                seed: habits.seed,
+            };
+            let added = cluster.add(Identity::founder(ClusterId(name), id, &ids), &settings);
+            added.map_err(|words| Broken::new("simulator", words))?;
+        }
+        Ok(Self {
+            cluster,
+            tick: 0,
+            stations: plan.ids().map(Station::new).collect(),
+            network: Network::new(plan.link.clone(), random(3)),
+            clients: Clients::new(&plan, random(4)),
+            checkers: Checkers::new(plan.first_id, plan.nodes.len()),
+            recorder,
+            tally: Tally::default(),
+            wounds: Wounds::default(),
+            random: random(5),
+            plan,
+        })
+    }
+
+    /// Lets it all happen.
+    pub fn run(mut self) -> (Ended, Recorder) {
+        let outcome = self.live();
+        if let Err(broken) = &outcome {
+            let words = format!("{}: {}", broken.checker, broken.words);
+            self.recorder.broken(Place { tick: self.tick, node: self.plan.first_id }, words);
+        }
+        for id in self.plan.ids() {
+            if let Ok(node) = self.cluster.node(id) {
+                self.tally.add_drops(&node.status().counters);
+            }
+        }
+        self.tally.add_many(Count::Commits, self.checkers.commits());
+        self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
+        let (hash, operations) = (self.recorder.hash, self.clients.operations);
+        (Ended { hash, tally: self.tally, operations, outcome }, self.recorder)
+    }
+
+    fn live(&mut self) -> Outcome {
+        while self.tick < self.plan.ticks {
+            crate::faults::strike(self)?;
+            self.step()?;
+        }
+        self.end_well()
+    }
+
+    /// One tick.
+    pub(crate) fn step(&mut self) -> Outcome {
+        self.tick += 1;
+        self.tally.add(Count::Ticks);
+        self.tally.add_many(Count::NodeTicks, self.stations.len() as u64);
+        for id in self.plan.ids() {
+            self.pass_time(id)?;
+        }
+        self.deliver_due()?;
+        for id in self.plan.ids() {
+            self.take_turn(id)?;
+        }
+        self.let_clients_ask()?;
+        if self.tick.is_multiple_of(256) {
+            for id in self.plan.ids().filter(|&id| self.cluster.node(id).is_ok()) {
+                self.checkers.look_deep(id, &self.cluster)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What surrounds a node.
+    pub(crate) fn station(&mut self, id: u8) -> &mut Station {
+        &mut self.stations[usize::from(id - self.plan.first_id)]
+    }
+
+    /// Where a moment of this tick happens.
+    pub(crate) fn place(&self, node: u8) -> Place {
+        Place { tick: self.tick, node }
+    }
+
+    /// Looks at a node after one of its calls.
+    pub(crate) fn look(&mut self, id: u8) -> Outcome {
+        let change = self.checkers.look(id, &self.cluster)?;
+        if change == Change::default() {
+            return Ok(());
+        }
+        let place = self.place(id);
+        if let Some(index) = change.truncated {
+            self.tally.add(Count::Truncations);
+            self.recorder.truncated(place, index);
+        }
+        if let Some((role, term)) = change.became {
+            self.tally.add_many(Count::Elections, u64::from(role == RoleName::Leader));
+            self.recorder.became(place, role, term);
+        }
+        if let Some(index) = change.committed {
+            self.recorder.committed(place, index);
+        }
+        Ok(())
+    }
+
+    /// Something is done to a node.
+    pub(crate) fn note_fault(&mut self, id: u8, number: u64, words: impl FnOnce() -> String) {
+        self.recorder.fault(self.place(id), number, words);
+    }
+
+    fn let_clients_ask(&mut self) -> Outcome {
+        for client in 0..self.clients.all.len() {
+            let Some((id, command)) = self.clients.wish(client, self.tick) else { continue };
+            let tick = self.tick;
+            let awake = self.station(id).is_awake(tick);
+            if !awake || self.cluster.node(id).is_err() {
+                self.clients.told(client, self.tick, None);
+                continue;
+            }
+            self.wake(id)?;
+            let node = self.node_mut(id)?;
+            let outcome = node.propose(&command);
+            let place = self.place(id);
+            self.recorder.proposed(place, outcome.ok().map(|at| at.index), || {
+                let mut body = [0; 128];
+                let body = postcard::to_slice(&command, &mut body).unwrap_or_default();
+                let words = crate::registers::Registers::say(body).unwrap_or_default();
+                (words, outcome.map(|at| at.index).map_err(|error| format!("{error:?}")))
+            });
+            match outcome {
+                Ok(at) => {
+                    self.checkers.proposed(at, command.client, command.sequence);
+                    let retry = self.clients.is_retry(client);
+                    self.tally.add_many(Count::Retries, u64::from(retry));
+                }
+                Err(raft_core::ProposeError::Full) => self.tally.add(Count::Full),
+                Err(raft_core::ProposeError::NotLeader(_)) => self.tally.add(Count::NotLeader),
+                Err(_) => {}
+            }
+            self.clients.told(client, self.tick, Some(outcome));
+            self.look(id)?;
+        }
+        Ok(())
+    }
+
+    /// A running node; that it runs is known where this is called.
+    pub(crate) fn node_mut(&mut self, id: u8) -> Result<&mut RegistryNode, Broken> {
+        self.cluster.node_mut(id).map_err(|words| Broken::new("simulator", words))
+    }
+}
