@@ -156,6 +156,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     fn extend_with(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
         let (count, bytes) = (entries.len(), entries.bytes());
+        if count == 0 {
+            // What is before it need not be the last one here.
+            return Some(0);
+        }
         let size = u32::try_from(bytes.len()).ok()?;
         let (start, end) = self.first_room();
         let (slots_kept, bytes_kept) = reserve.kept();

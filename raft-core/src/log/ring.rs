@@ -161,6 +161,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         Some(())
     }
 
+    /// Whether what is remembered of the first and last entries is what their slots say.
+    #[cfg(debug_assertions)]
+    pub(crate) fn holds_together(&self) -> bool {
+        let term = |index| self.slot_number(index).and_then(|it| self.slot(it)).map(|it| it.term);
+        let first = self.slot(self.first_slot).map(|slot| slot.offset);
+        self.is_empty()
+            || first == Some(self.head)
+                && self.last.index.above(self.base.index) == u64::from(self.count)
+                && [self.last.index, self.last_term_from.max(self.base.index.next())]
+                    .into_iter()
+                    .all(|index| term(index) == Some(self.last.term))
+    }
+
     /// How many entries there are up to `index`. `None` outside the log.
     pub(super) fn distance(&self, index: Index) -> Option<u32> {
         let distance = index.0.checked_sub(self.base.index.0)?;

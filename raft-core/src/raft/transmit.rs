@@ -18,7 +18,7 @@ use crate::wire::{
 pub(super) struct Turn {
     /// Whether answers to strangers' questions come next, before what the role calls for.
     answers: bool,
-    /// The peer that was served last.
+    /// The peer that was answered last.
     peer: NodeId,
 }
 
@@ -45,7 +45,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.fail(fault);
             None
         })?;
-        self.turn.peer = peer;
         self.counters.sent = self.counters.sent.saturating_add(1);
         Some(Packet { to: Recipient::Peer(peer), bytes: buffer.get(..length)? })
     }
@@ -97,6 +96,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Answer::PreGranted => self.pre_grants.remove(peer),
             Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
         }
+        self.turn.peer = peer;
         Some((peer, length))
     }
 
@@ -205,7 +205,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             },
             Role::Follower(_) | Role::Leader(_) => return Ok(None),
         };
-        let Some(peer) = asking.owed.next_after(self.turn.peer) else { return Ok(None) };
+        let Some(peer) = asking.next() else { return Ok(None) };
         let last = self.watermark.position(|index| self.log.term(index)).ok_or(Fault::Log)?;
         let request = VoteRequest { standing, attempt: asking.attempt, last };
         Ok(Some((peer, Message::VoteRequest(request))))
