@@ -75,7 +75,8 @@ pub struct Clients {
     first_node: u8,
     nodes: u8,
     pace: u32,
-    patience: u32,
+    /// How long each waits for an answer.
+    pub patience: u32,
     ballast: u32,
 }
 

@@ -84,3 +84,24 @@ fn say(report: &Report) {
     }
     println!("{} seeds passed, {} failed", report.passed, report.failed.len());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Option<Task> {
+        task(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        assert_eq!(read("--seeds 3..9"), Some(Task::Seeds(3, 9)));
+        assert_eq!(read("--minutes 5"), Some(Task::Minutes(5)));
+        assert_eq!(read("--seed 7"), Some(Task::Seed(7)));
+        assert_eq!(read("--seed 7 --trace"), Some(Task::Trace(7)));
+        for bad in ["", "--seeds", "--seeds 9..3", "--seeds 3", "--seed x", "--trace", "--seed 1 2"]
+        {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

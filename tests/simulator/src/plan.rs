@@ -134,7 +134,7 @@ pub struct Plan {
     pub rates: Rates,
     /// How many members may lose their promises: the others stay a quorum.
     pub losable: u32,
-    /// How many clients there are.
+    /// How many clients there are, eight at most: three bits of a value name its client.
     pub clients: u8,
     /// How long a client thinks between two requests, about.
     pub pace: u32,
@@ -169,7 +169,7 @@ impl Plan {
         let frame = mtu as usize - ENVELOPE_BYTES;
         let crowded = random.below(6) == 0;
         let ballast = if mtu < 120 { 0 } else { random.pick(&[0, 0, 8, 40]) };
-        let clients = random.between(1, 4) as u8;
+        let clients = random.between(1, 8) as u8;
         let nodes = draw_nodes(random, count, frame, crowded, ballast);
         let slowest = nodes.iter().map(|node| node.turn_every).max().unwrap_or(1);
         let flush = nodes.iter().map(|node| node.flushing.most_ticks()).max().unwrap_or(0);
@@ -178,8 +178,8 @@ impl Plan {
         let round = u32::from(count).div_ceil(packets);
         // Two ways, a turn at either end, and the flush before a promise.
         let cycle = 2 * (1 + link.delay_most) + (1 + round + flush) * slowest;
-        let heartbeat = random.between(1, 1 + cycle);
-        let base = 3 * heartbeat.max(cycle) + random.below(2 * cycle);
+        let heartbeat = random.between(1, 1 + cycle / 2);
+        let base = 3 * heartbeat.max(cycle) + random.below(cycle);
         Self {
             seed,
             temper,
@@ -197,8 +197,8 @@ impl Plan {
             rates: Rates::draw(random, temper, base),
             link,
             clients,
-            pace: u32::from(clients) * random.between(3, 12),
-            patience: 2 * base + cycle,
+            pace: u32::from(clients) * random.between(2, 8),
+            patience: cycle + random.below(2 * base),
             ballast,
         }
     }
@@ -231,15 +231,16 @@ fn draw_nodes(
     let entry_bytes = (16 + ballast as usize) * 26 / 18 + 4;
     let same_seed = random.below(4) == 0;
     let (slow, lazy) = (random.below(4) == 0, random.pick(&[0, 0, 1, 2, 3]));
+    let packets = random.pick(&[u32::MAX, u32::MAX, u32::MAX, 1, 3]);
     let draw = |_| {
-        let roomy = (least + 1200 * entry_bytes) << random.below(2);
+        let roomy = (least + 1500 * entry_bytes) << random.below(2);
         let tight = least + random.below(120 * entry_bytes as u32) as usize;
         Habits {
             log_bytes: if crowded { tight } else { roomy },
             clock: random.between(900, 1100),
             sleeps: random.below(3) == 0,
             turn_every: if slow { random.between(1, 3) } else { 1 },
-            packets: random.pick(&[u32::MAX, u32::MAX, 1, 3]),
+            packets: random.pick(&[u32::MAX, packets]),
             flushing: match lazy {
                 0 => Flushing::Prompt,
                 most => random.pick(&[
@@ -268,7 +269,7 @@ impl Link {
             copies: random.pick(&[0, rare, rare]),
             late: random.pick(&[0, rare, rare]),
             damage: random.pick(&[0, rare, rare]),
-            delay_most: random.below(4),
+            delay_most: random.pick(&[0, 0, 1, 1, 3]),
             late_most: random.pick(&[8, 60, 500]),
         }
     }
@@ -286,24 +287,26 @@ impl Rates {
             if random.below(3) == 0 { 0 } else { random.below(most + 1) }
         };
         let mut rates = Self {
-            crash: once_in(6),
-            outage: once_in(50),
-            cut: once_in(12),
-            pause: once_in(6),
-            stall: once_in(6),
-            partition: once_in(8),
-            heal: once_in(6),
-            jump: once_in(10),
-            stumble: once_in(30),
-            wreck: once_in(60),
-            rot: once_in(60),
-            wipe: once_in(60),
-            campaign: once_in(10),
+            crash: once_in(3),
+            outage: once_in(20),
+            cut: once_in(6),
+            pause: once_in(4),
+            stall: once_in(3),
+            partition: once_in(2),
+            heal: once_in(2),
+            jump: once_in(6),
+            stumble: once_in(20),
+            wreck: once_in(50),
+            rot: once_in(50),
+            wipe: once_in(50),
+            campaign: once_in(3),
             priority: once_in(10),
             stray: once_in(4),
         };
-        // Ending no partition at all is worth little more often than now and then.
-        rates.heal = if random.below(8) == 0 { 0 } else { rates.heal.max(2 * rates.partition) };
+        // Now and then a partition stays until the end; mostly long enough for another leader.
+        if rates.heal == 0 && random.below(4) > 0 {
+            rates.heal = 65_536 / (4 * base);
+        }
         rates
     }
 }

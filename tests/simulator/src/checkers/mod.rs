@@ -5,6 +5,8 @@
 //! the log is long. What was seen once is remembered across crashes: that is where promises break.
 
 mod commit;
+#[cfg(test)]
+mod controls;
 mod election;
 mod log;
 mod machine;

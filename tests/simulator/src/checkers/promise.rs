@@ -24,7 +24,8 @@ pub(super) fn promises_are_durable(
         Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
         Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. }) => {
             let index = index.get();
-            view.log.get(index).map(|stamp| Position { term: stamp.term, index })
+            let stamp = view.log.get(index).ok_or_else(|| format!("{id} lacks: {}", said()))?;
+            Some(Position { term: stamp.term, index })
         }
         _ => None,
     };

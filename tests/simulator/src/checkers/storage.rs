@@ -1,6 +1,6 @@
 //! What storage keeps: all that was flushed, nothing that was not written, and the same each time.
 
-use super::{Book, Registry, Step, Verdict, View, log};
+use super::{Book, Registry, RegistryNode, Step, Verdict, View, log};
 use raft_core::Term;
 
 /// What a node takes for durable would be found on its disk if the power failed now.
@@ -49,5 +49,10 @@ pub(super) fn recovery_is_idempotent(id: u8, cluster: &Registry) -> Verdict {
     let Some(disk) = cluster.disk(id) else { return Ok(()) };
     let Ok(once) = cluster.recover(id, disk.clone()) else { return Ok(()) };
     let again = cluster.recover(id, once.clone().into_storage())?;
+    same(id, &once, &again)
+}
+
+/// Whether two nodes are the same in everything.
+pub(super) fn same(id: u8, once: &RegistryNode, again: &RegistryNode) -> Verdict {
     if once == again { Ok(()) } else { Err(format!("{id} is another node the second time")) }
 }

@@ -7,10 +7,11 @@ mod partition;
 mod power;
 mod time;
 
-use crate::checkers::Outcome;
+use crate::checkers::{Outcome, View};
 use crate::plan::Rates;
 use crate::tally::Count;
 use crate::world::World;
+use raft_core::RoleName;
 
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
@@ -51,8 +52,7 @@ const FAULTS: [(fn(&Rates) -> u32, Fault); 15] = [
 pub(crate) fn strike(world: &mut World) -> Outcome {
     for (rate, fault) in FAULTS {
         if world.random.chance(rate(&world.plan.rates)) {
-            let place = world.random.below(world.stations.len() as u32) as u8;
-            let id = world.plan.first_id + place;
+            let id = victim(world);
             if !world.station(id).spared {
                 world.wounds.number += 1;
                 fault(world, id)?;
@@ -60,6 +60,15 @@ pub(crate) fn strike(world: &mut World) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Whom it strikes: a leader more often than others, where there is one.
+fn victim(world: &mut World) -> u8 {
+    let first = world.random.below(world.stations.len() as u32) as usize;
+    let leads = |view: &View| view.role == RoleName::Leader;
+    let leader = world.checkers.views.iter().position(leads);
+    let place = leader.filter(|_| world.random.below(2) == 0).unwrap_or(first);
+    world.stations[place].id
 }
 
 /// Whether one member more may lose its promises; if so, it has.

@@ -9,7 +9,7 @@ pub(super) fn partition(world: &mut World, id: u8) -> Outcome {
     let ids: Vec<u8> = world.plan.ids().collect();
     let side: u32 = world.random.next() as u32;
     let is_left = |node: u8| side >> node & 1 == 1;
-    let shape = world.random.below(6);
+    let shape: u32 = world.random.pick(&[0, 1, 2, 3, 3, 4, 5, 5]);
     world.tally.add(Count::Partitions);
     for &from in &ids {
         for &to in &ids {

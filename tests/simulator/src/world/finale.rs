@@ -25,26 +25,28 @@ impl World {
         let start = self.tick;
         let leader = self.until(10 * timeout, |world| world.common_leader(&spared).is_some())?;
         if self.is_crowded(&spared) {
-            return self.end_crowded();
+            return self.end_crowded(&spared);
         }
         if !leader {
             return Err(lost("no leader after ten election timeouts"));
         }
-        let patience = 30 * self.plan.patience + self.catching_up(&spared);
+        // Impatient clients fill a narrow pipe faster than it drains: that is not the cluster's.
+        self.clients.patience = 2 * self.plan.base + self.catching_up(&spared);
+        let patience = 30 * self.clients.patience;
         let served = self.until(patience, |world| {
             world.is_crowded(&spared) || world.clients.all.iter().all(|it| it.served > start)
         })?;
         if self.is_crowded(&spared) {
-            return self.end_crowded();
+            return self.end_crowded(&spared);
         }
         if !served {
             return Err(lost("a client is stuck"));
         }
         self.clients.resting = true;
-        let patience = 10 * timeout + 8 * self.plan.patience + self.catching_up(&spared);
+        let patience = 10 * timeout + 8 * self.clients.patience;
         let agreed = self.until(patience, |world| world.agree(&spared))?;
         if self.is_crowded(&spared) {
-            return self.end_crowded();
+            return self.end_crowded(&spared);
         }
         if !agreed {
             return Err(lost("healthy nodes do not come to agree"));
@@ -55,9 +57,18 @@ impl World {
 
     /// Refusing is the honest answer of a full log, and who has no room does not lead: nothing more
     /// can be asked for.
-    fn end_crowded(&mut self) -> Outcome {
+    fn end_crowded(&mut self, spared: &[u8]) -> Outcome {
         self.tally.add(Count::Crowded);
-        self.until(TICKS_LEAST.saturating_sub(self.tick), |_| false).map(drop)
+        self.clients.resting = true;
+        self.until(8 * self.plan.patience, |_| false)?;
+        let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
+        let leader = self.common_leader(spared);
+        let before = self.letters();
+        self.until(ticks, |_| false)?;
+        if leader.is_none() || self.common_leader(spared) != leader {
+            return Ok(());
+        }
+        self.check_budget(ticks, before)
     }
 
     /// Steps until something is so, or for so many ticks; says whether it is so.
@@ -154,10 +165,12 @@ impl World {
         spared.iter().all(|id| follows(id) == Some(NodeId(leader))).then_some(leader)
     }
 
-    /// How long it may take to bring everything to everyone: at least one entry goes with each trip.
+    /// How long it may take until everyone has everything: at least one entry goes with each trip.
     fn catching_up(&self, spared: &[u8]) -> u32 {
-        let last = spared.iter().filter_map(|&id| self.status(id)).map(|it| it.last.0).max();
-        (last.unwrap_or(0) as u32 + 100) * (self.plan.cycle + self.plan.heartbeat)
+        let statuses = || spared.iter().filter_map(|&id| self.status(id));
+        let last = statuses().map(|it| it.last.0).max().unwrap_or(0);
+        let least = statuses().map(|it| it.committed.0).min().unwrap_or(0);
+        (last.saturating_sub(least) as u32 + 20) * (self.plan.cycle + self.plan.heartbeat)
     }
 
     /// Whether a spared node has no room left for a client's command.
@@ -195,13 +208,35 @@ impl World {
     /// nobody stands for election.
     fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
         let leader = self.common_leader(spared);
-        let (heard, said) = self.letters();
+        self.let_disturb(leader, spared);
+        let before = self.letters();
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         self.until(ticks, |_| false)?;
         if leader.is_none() || self.common_leader(spared) != leader {
             return Err(Broken::new("liveness", "another election, for no reason"));
         }
-        let (heard, said) = (self.letters().0 - heard, self.letters().1 - said);
+        self.check_budget(ticks, before)
+    }
+
+    /// Whoever is hostile and does not hear the leader may now talk to its followers: they hear the
+    /// leader, and elect nobody else.
+    fn let_disturb(&mut self, leader: Option<u8>, spared: &[u8]) {
+        for id in self.plan.ids().filter(|id| !spared.contains(id)) {
+            for &other in spared {
+                let cut = Some(other) == leader;
+                for way in [(id, other), (other, id)] {
+                    self.cluster.cuts.remove(&way);
+                    if cut {
+                        faults::cut_off(self, way.0, way.1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Since `before`, so many ticks ago, the spared nodes have said no more than they had to.
+    fn check_budget(&self, ticks: u32, before: (u64, u64)) -> Outcome {
+        let (heard, said) = (self.letters().0 - before.0, self.letters().1 - before.1);
         // A round for each heartbeat and each question for a quorum, on the fastest clock; in each
         // a letter to every other node and its answer; and one for each that a hostile node sent.
         let plan = &self.plan;

@@ -1,0 +1,47 @@
+//! Two hundred histories, and the promise that a seed means the same everywhere.
+
+use raft_simulator::runner;
+use raft_simulator::tally::Count;
+
+#[test]
+fn two_hundred_seeds_pass_and_every_fault_strikes() {
+    let report = runner::run_many(0, Some(200), None);
+    assert_eq!(report.failed, []);
+    assert_eq!(report.passed, 200);
+    // What never strikes tests nothing.
+    for (count, least) in [
+        (Count::Elections, 1000),
+        (Count::Commits, 20_000),
+        (Count::Truncations, 100),
+        (Count::Crashes, 1000),
+        (Count::Torn, 100),
+        (Count::PowerCuts, 100),
+        (Count::Damaged, 1000),
+        (Count::Wiped, 50),
+        (Count::Rotten, 20),
+        (Count::Wrecks, 20),
+        (Count::Stumbles, 50),
+        (Count::Full, 1000),
+        (Count::SleepsCompared, 1000),
+        (Count::TwiceApplied, 100),
+    ] {
+        let happened = report.tally.get(count);
+        assert!(happened >= least, "{count:?}: {happened}, {least} at least");
+    }
+}
+
+#[test]
+fn a_seed_means_the_same_on_every_platform() {
+    let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
+    let expected: [u64; 4] = [0, 0, 0, 0];
+    assert_eq!(hashes, expected);
+}
+
+#[test]
+fn whoever_keeps_a_history_does_not_change_it() {
+    for seed in 0..3 {
+        let (kept, moments) = runner::run_keeping(seed);
+        assert_eq!(kept.hash, runner::run(seed).hash);
+        assert!(moments.len() > 1000, "{} moments", moments.len());
+    }
+}
