@@ -1,3 +1,5 @@
 //! Whole-cluster histories under every fault that a seed can draw.
 
+pub mod linearizability;
+pub mod register;
 pub mod trace;
