@@ -2,4 +2,5 @@
 
 pub mod linearizability;
 pub mod register;
+pub mod timeline;
 pub mod trace;
