@@ -4,25 +4,13 @@
 //! not promised, so that each time a node takes a command is an operation of its own, of which only
 //! one has a known end.
 
-use crate::plan::Plan;
+use crate::ledger::fold;
+use crate::linearizability::{Answer as Told, Operation};
+use crate::plan::{Plan, Temper};
 use crate::random::Random;
-use crate::registers::{Command, KEYS, Output, Request};
+use crate::register::Request;
+use crate::registers::{Command, KEYS, Output};
 use raft_core::{NodeId, Position, ProposeError};
-
-/// What one client asked of one node, when, and what it was told.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Operation {
-    /// Who asked.
-    pub client: u32,
-    /// At which tick the node took it: nothing came of it before.
-    pub invoked: u32,
-    /// At which tick the answer came. `None`: it may happen at any time after `invoked`, or never.
-    pub answered: Option<u32>,
-    /// What was asked.
-    pub request: Request,
-    /// What the register held just before, if there was an answer.
-    pub output: Option<u32>,
-}
 
 /// What a client is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,17 +24,18 @@ enum State {
 }
 
 /// One client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Client {
     id: u8,
     sequence: u32,
+    key: u8,
     request: Request,
     attempts: u32,
     state: State,
     /// Whom it will ask next.
     node: u8,
     /// What it last saw in each register.
-    seen: [u32; KEYS],
+    seen: [u64; KEYS],
     /// The tick of its last answer, or of its first question.
     pub served: u32,
 }
@@ -67,8 +56,8 @@ pub struct Answer {
 pub struct Clients {
     /// Each of them.
     pub all: Vec<Client>,
-    /// Whatever they asked for.
-    pub operations: Vec<Operation>,
+    /// Whatever they asked for; nothing, where it is known that nothing came of it.
+    operations: Vec<Option<Operation>>,
     /// Whether they think of nothing new.
     pub resting: bool,
     random: Random,
@@ -78,6 +67,9 @@ pub struct Clients {
     /// How long each waits for an answer.
     pub patience: u32,
     ballast: u32,
+    /// Whether they add. Where answers are lost, explaining a sum takes too long: it may be that of
+    /// any of the additions that nobody was told of.
+    adds: bool,
 }
 
 /// How often one command is asked for before its client gives up on it.
@@ -92,7 +84,8 @@ impl Clients {
         let client = |id| Client {
             id,
             sequence: 0,
-            request: Request::Get { key: 0 },
+            key: 0,
+            request: Request::Get,
             attempts: 0,
             state: State::Thinks(0),
             node: first_node,
@@ -109,6 +102,7 @@ impl Clients {
             pace: plan.pace,
             patience: plan.patience,
             ballast: plan.ballast,
+            adds: plan.temper == Temper::Calm,
         }
     }
 
@@ -120,16 +114,19 @@ impl Clients {
             State::Thinks(until) if tick >= until && !self.resting => {
                 client.sequence += 1;
                 client.attempts = 0;
-                let key = random.below(KEYS as u32) as u8;
+                client.key = random.below(KEYS as u32) as u8;
                 // A value names its command, so that none is ever written twice.
-                let value = client.sequence << 3 | u32::from(client.id);
-                client.request = match random.below(4) {
-                    0 => Request::Get { key },
+                let value = u64::from(client.sequence) << 3 | u64::from(client.id);
+                let kinds = if self.adds { 6 } else { 5 };
+                client.request = match random.below(kinds) {
+                    0 => Request::Get,
                     1 => {
-                        let expected = client.seen[usize::from(key)];
-                        Request::Swap { key, expected, value }
+                        let expected = client.seen[usize::from(client.key)];
+                        Request::CompareAndSwap { expected, new: value }
                     }
-                    _ => Request::Put { key, value },
+                    // Large ones, so that no two sums of them are ever the same.
+                    5 => Request::Add(fold(value, 0) >> 16),
+                    _ => Request::Put(value),
                 };
             }
             State::Asks(at) if tick >= at => {}
@@ -147,8 +144,8 @@ impl Clients {
         }
         client.state = State::Asks(tick);
         let ballast = random.below(self.ballast + 1) as usize;
-        let Client { id, sequence, request, .. } = *client;
-        Some((client.node, Command { client: id, sequence, request, ballast: &BALLAST[..ballast] }))
+        let (Client { id, sequence, key, request, .. }, ballast) = (*client, &BALLAST[..ballast]);
+        Some((client.node, Command { client: id, sequence, key, request, ballast }))
     }
 
     /// Whether what a client wishes for was asked for before.
@@ -170,13 +167,13 @@ impl Clients {
             Some(Ok(position)) => {
                 let (node, until) = (client.node, tick + self.patience);
                 let operation = self.operations.len();
-                self.operations.push(Operation {
+                self.operations.push(Some(Operation {
                     client: u32::from(client.id),
+                    key: client.key,
                     invoked: tick,
-                    answered: None,
                     request: client.request,
-                    output: None,
-                });
+                    answer: None,
+                }));
                 client.state = State::Waits { node, position, operation, until };
             }
             Some(Err(ProposeError::Full | ProposeError::TooLarge)) => {
@@ -216,16 +213,21 @@ impl Clients {
             // Another entry stands there: the command was not applied and never will be.
             client.attempts += 1;
             client.state = State::Asks(tick + 1);
+            self.operations[operation] = None;
             return None;
         }
-        let (Request::Get { key } | Request::Put { key, .. } | Request::Swap { key, .. }) =
-            client.request;
-        client.seen[usize::from(key)] = output.seen;
+        client.seen[usize::from(client.key)] = client.request.leaves(output.seen);
         client.served = tick;
         client.state = State::Thinks(tick + self.random.below(2 * self.pace));
-        let operation = &mut self.operations[operation];
-        (operation.answered, operation.output) = (Some(tick), Some(output.seen));
+        if let Some(operation) = &mut self.operations[operation] {
+            operation.answer = Some(Told { tick, found: output.seen });
+        }
         Some(Answer { position, client: client.id, sequence: client.sequence })
+    }
+
+    /// What they asked for that may have been done.
+    pub fn operations(self) -> Vec<Operation> {
+        self.operations.into_iter().flatten().collect()
     }
 
     /// Whether every client has nothing left to wait for.

@@ -1,4 +1,5 @@
 //! Whole-cluster histories under every fault that a seed can draw.
+
 pub mod checkers;
 pub mod clients;
 pub mod cluster;
@@ -6,15 +7,18 @@ pub mod disk;
 mod faults;
 pub mod forge;
 pub mod ledger;
+pub mod linearizability;
 pub mod network;
 pub mod plan;
 pub mod promises;
 pub mod random;
 pub mod recorder;
+pub mod register;
 pub mod registers;
 pub mod runner;
 pub mod script;
 pub mod tally;
+pub mod timeline;
 pub mod trace;
 pub mod words;
 pub mod world;

@@ -5,38 +5,13 @@
 //! never written twice.
 
 use crate::ledger::fold;
+use crate::register::{Register, Request};
 use crate::words::Spoken;
 use raft_core::Machine;
 use serde::{Deserialize, Serialize};
 
 /// How many registers there are.
 pub const KEYS: usize = 4;
-
-/// What a client asks of one register.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Request {
-    /// What does it hold?
-    Get {
-        /// Which register.
-        key: u8,
-    },
-    /// Let it hold this.
-    Put {
-        /// Which register.
-        key: u8,
-        /// What it is to hold.
-        value: u32,
-    },
-    /// Let it hold this if it holds that.
-    Swap {
-        /// Which register.
-        key: u8,
-        /// What it must hold.
-        expected: u32,
-        /// What it is to hold then.
-        value: u32,
-    },
-}
 
 /// A request, who makes it, and how often that client has asked for something before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -45,7 +20,9 @@ pub struct Command<'a> {
     pub client: u8,
     /// Counts the requests of that client; a retry has the number of what it repeats.
     pub sequence: u32,
-    /// What is asked.
+    /// Of which register.
+    pub key: u8,
+    /// What is asked of it.
     pub request: Request,
     /// Bytes that mean nothing and take up room.
     pub ballast: &'a [u8],
@@ -54,7 +31,7 @@ pub struct Command<'a> {
 /// Registers that all hold zero at first.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Registers {
-    values: [u32; KEYS],
+    registers: [Register; KEYS],
     /// How many commands were applied.
     pub count: u64,
     /// Depends on every command, every output, and their order.
@@ -69,7 +46,7 @@ pub struct Output {
     /// That client's number for it.
     pub sequence: u32,
     /// What the register held just before.
-    pub seen: u32,
+    pub seen: u64,
 }
 
 impl Machine for Registers {
@@ -77,17 +54,11 @@ impl Machine for Registers {
     type Output = Output;
 
     fn apply(&mut self, command: Command<'_>) -> Output {
-        let Command { client, sequence, request, .. } = command;
-        let (Request::Get { key } | Request::Put { key, .. } | Request::Swap { key, .. }) = request;
-        let register = &mut self.values[usize::from(key) % KEYS];
-        let seen = *register;
-        match request {
-            Request::Put { value, .. } => *register = value,
-            Request::Swap { expected, value, .. } if expected == seen => *register = value,
-            Request::Get { .. } | Request::Swap { .. } => {}
-        }
-        let (tag, left) = (u64::from(sequence) << 8 | u64::from(client), u64::from(*register));
-        self.digest = fold(fold(self.digest, tag), u64::from(seen) << 32 | left);
+        let Command { client, sequence, key, request, .. } = command;
+        let register = &mut self.registers[usize::from(key) % KEYS];
+        let seen = register.apply(request);
+        let tag = u64::from(sequence) << 8 | u64::from(client);
+        self.digest = fold(fold(fold(self.digest, tag), seen), register.0);
         self.count += 1;
         Output { client, sequence, seen }
     }
@@ -96,11 +67,7 @@ impl Machine for Registers {
 impl Spoken for Registers {
     fn say(body: &[u8]) -> Option<String> {
         let command: Command<'_> = postcard::from_bytes(body).ok()?;
-        let who = format!("{}.{}", command.client, command.sequence);
-        Some(match command.request {
-            Request::Get { key } => format!("{who} k{key}?"),
-            Request::Put { key, value } => format!("{who} k{key}={value}"),
-            Request::Swap { key, expected, value } => format!("{who} k{key}:{expected}->{value}"),
-        })
+        let Command { client, sequence, key, request, .. } = command;
+        Some(format!("{client}.{sequence} {request} at {key}"))
     }
 }

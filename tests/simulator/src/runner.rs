@@ -1,6 +1,7 @@
 //! Many seeds on all cores, and what is said about them.
 
 use crate::checkers::{Broken, Outcome};
+use crate::linearizability;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::tally::Tally;
@@ -67,7 +68,9 @@ impl Report {
 
 /// How a seed ended, the clients' view of it included.
 fn verdict(ended: Ended) -> Outcome {
-    ended.outcome
+    ended.outcome?;
+    let seen = linearizability::check(&ended.operations);
+    seen.map_err(|complaint| Broken::new("linearizability", complaint.to_string()))
 }
 
 /// Runs seeds from the first one on, until `last` or until time is up, and says how far it is.

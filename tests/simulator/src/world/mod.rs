@@ -9,9 +9,10 @@ mod station;
 mod turn;
 
 use crate::checkers::{Broken, Change, Checkers, Outcome, Registry, RegistryNode};
-use crate::clients::{Clients, Operation};
+use crate::clients::Clients;
 use crate::cluster::Settings;
 use crate::faults::Wounds;
+use crate::linearizability::Operation;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::random::Random;
@@ -114,7 +115,7 @@ impl World {
         }
         self.tally.add_many(Count::Commits, self.checkers.commits());
         self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
-        let (hash, operations) = (self.recorder.hash, self.clients.operations);
+        let (hash, operations) = (self.recorder.hash, self.clients.operations());
         (Ended { hash, tally: self.tally, operations, outcome }, self.recorder)
     }
 
