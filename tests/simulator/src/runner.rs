@@ -7,9 +7,10 @@ use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::trace::Moment;
 use crate::world::{Ended, World};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Runs one seed. A panic anywhere in it is a broken promise like any other.
@@ -67,28 +68,41 @@ impl Report {
 }
 
 /// How a seed ended, the clients' view of it included.
-fn verdict(ended: Ended) -> Outcome {
+pub fn verdict(ended: Ended) -> Outcome {
     ended.outcome?;
     let seen = linearizability::check(&ended.operations);
     seen.map_err(|complaint| Broken::new("linearizability", complaint.to_string()))
 }
 
-/// Runs seeds from the first one on, until `last` or until time is up, and says how far it is.
-pub fn run_many(first: u64, last: Option<u64>, time: Option<Duration>) -> Report {
+/// How far to go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Which seeds.
+    pub seeds: Range<u64>,
+    /// For how long.
+    pub time: Option<Duration>,
+    /// Whether one that fails is enough. It is the first that does.
+    pub until_failure: bool,
+}
+
+/// Runs seeds one after the other on all cores, and says how far it is.
+pub fn run_many(limits: &Limits) -> Report {
     let started = Instant::now();
-    let next = AtomicU64::new(first);
+    let next = AtomicU64::new(limits.seeds.start);
+    let enough = AtomicBool::new(false);
     let report = Mutex::new(Report::default());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let late = time.is_some_and(|time| started.elapsed() >= time);
-            if late || last.is_some_and(|last| seed >= last) {
+            let late = limits.time.is_some_and(|time| started.elapsed() >= time);
+            if late || seed >= limits.seeds.end || enough.load(Ordering::Relaxed) {
                 return;
             }
             let ended = run(seed);
             let mut report = report.lock().expect("no thread panics with it");
             report.take(seed, ended);
+            enough.store(limits.until_failure && !report.failed.is_empty(), Ordering::Relaxed);
             let done = report.passed + report.failed.len() as u64;
             if done.is_multiple_of(500) {
                 eprintln!("{done} seeds, {} failed", report.failed.len());

@@ -1,11 +1,11 @@
 //! Two hundred histories, and the promise that a seed means the same everywhere.
 
-use raft_simulator::runner;
+use raft_simulator::runner::{self, Limits};
 use raft_simulator::tally::Count;
 
 #[test]
 fn two_hundred_seeds_pass_and_every_fault_strikes() {
-    let report = runner::run_many(0, Some(200), None);
+    let report = runner::run_many(&Limits { seeds: 0..200, time: None, until_failure: false });
     assert_eq!(report.failed, []);
     assert_eq!(report.passed, 200);
     // What never strikes tests nothing.
