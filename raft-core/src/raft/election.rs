@@ -98,7 +98,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         for id in peers.iter() {
             followers.push(Progress::new(id, first)).map_err(|_| Fault::Invariant)?;
         }
-        self.pre_grants = NodeSet::EMPTY;
+        self.pre_grant.withdraw();
         self.role = Role::Leader(Leading::new(followers, first));
         self.count_commits(self.watermark.index());
         Ok(())
@@ -111,9 +111,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let worthy = self.admitted && last.get() >= self.log.last();
         if standing == Standing::Pre {
             if worthy {
-                // One number for all who ask: who gets another's does not count it, and asks again.
-                self.pre_asked = attempt;
-                self.pre_grants.insert(from);
+                self.pre_grant.owe(from, attempt);
             } else {
                 self.answers.insert(from);
             }

@@ -50,7 +50,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Role::Follower(_) | Role::Leader(_) => return Err(DropReason::SecondLeader.into()),
         }
         self.clock.hear();
-        self.pre_grants = NodeSet::EMPTY;
+        self.pre_grant.withdraw();
         let following = self.following()?;
         following.seen = round;
         following.owes = true;

@@ -11,12 +11,14 @@ mod follower;
 mod invariants;
 mod leader;
 mod looks;
+mod pre_grant;
 mod role;
 mod supply;
 mod term_guard;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
+use self::pre_grant::PreGrant;
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::term_guard::TermGuard;
@@ -52,10 +54,7 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     term_guard: TermGuard,
     /// Nodes owed an answer: the vote if they have it, else a refusal that tells the term.
     answers: NodeSet,
-    /// Nodes owed a "yes, I would vote for you in the next term".
-    pre_grants: NodeSet,
-    /// The number of the last question that one of them asked.
-    pre_asked: Round,
+    pre_grant: PreGrant,
     /// How often this node has asked for votes.
     attempts: Round,
     turn: Turn,
@@ -138,8 +137,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             random,
             term_guard: TermGuard::default(),
             answers: NodeSet::EMPTY,
-            pre_grants: NodeSet::EMPTY,
-            pre_asked: Round(0),
+            pre_grant: PreGrant::new(),
             attempts: Round(0),
             turn: Turn::default(),
             retired: false,
@@ -340,7 +338,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     fn enter(&mut self, ballot: Ballot) {
         self.ballot = ballot;
         self.answers = NodeSet::EMPTY;
-        self.pre_grants = NodeSet::EMPTY;
+        self.pre_grant.withdraw();
     }
 
     /// Becomes a follower without a leader. The vote stays what it is.

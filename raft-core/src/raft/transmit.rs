@@ -64,7 +64,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Answers, and what the role calls for, by turns.
     fn serve(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        let asked = !self.answers.is_empty() || !self.pre_grants.is_empty();
+        let asked = !self.answers.is_empty() || self.pre_grant.asker().is_some();
         if asked
             && self.turn.answers
             && let Some(sent) = self.answer(buffer)
@@ -86,14 +86,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     fn answer(&mut self, buffer: &mut [u8]) -> Sent {
         let (peer, answer) = self.owed_answer()?;
-        // The question's number where there was one that counts, else one that is new each time.
+        // The question's number where it counts, else one that is new each time.
         let number = match answer {
-            Answer::PreGranted => self.pre_asked,
+            Answer::PreGranted => self.pre_grant.number(),
             Answer::Refused | Answer::Granted(_) => Round(u64::from(self.counters.sent)),
         };
         let length = self.write(Message::VoteAnswer(VoteAnswer { number, answer }), buffer)?;
         match answer {
-            Answer::PreGranted => self.pre_grants.remove(peer),
+            Answer::PreGranted => self.pre_grant.given(),
             Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
         }
         self.turn.peer = peer;
@@ -153,7 +153,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Who is owed the answer to a vote request, if it may be given.
     fn owed_answer(&self) -> Option<(NodeId, Answer)> {
-        let mut waiting = self.answers.union(self.pre_grants);
+        let mut waiting = self.answers;
+        if let Some(peer) = self.pre_grant.asker() {
+            waiting.insert(peer);
+        }
         while let Some(peer) = waiting.next_after(self.turn.peer) {
             if !self.answers.contains(peer) {
                 // A leader may have been heard since.
