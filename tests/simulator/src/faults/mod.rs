@@ -26,11 +26,14 @@ pub struct Wounds {
     pub number: u64,
 }
 
+/// How often one kind of trouble strikes.
+type Rate = fn(&Rates) -> u32;
+
 /// One kind of trouble.
 type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
-const FAULTS: [(fn(&Rates) -> u32, Fault); 15] = [
+const FAULTS: [(Rate, Fault); 15] = [
     (|rates| rates.crash, power::crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
