@@ -14,6 +14,7 @@ pub enum Count {
     Answers,
     Retries,
     TwiceApplied,
+    Burst,
     Full,
     NotLeader,
     Letters,
@@ -37,6 +38,7 @@ pub enum Count {
     Partitions,
     OneWay,
     Bridges,
+    Ambushes,
     Jumps,
     Sleeps,
     SleepsCompared,
@@ -52,7 +54,7 @@ pub enum Count {
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 42] = [
+const ROWS: [(Count, &str); 44] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -60,6 +62,7 @@ const ROWS: [(Count, &str); 42] = [
     (Count::Answers, "commands answered"),
     (Count::Retries, "commands asked for again"),
     (Count::TwiceApplied, "commands applied twice, having been asked for twice"),
+    (Count::Burst, "commands that came in bursts"),
     (Count::Full, "refusals of a full log"),
     (Count::NotLeader, "refusals of a node that does not lead"),
     (Count::Letters, "datagrams sent"),
@@ -83,6 +86,7 @@ const ROWS: [(Count, &str); 42] = [
     (Count::Partitions, "partitions"),
     (Count::OneWay, "partitions one way only"),
     (Count::Bridges, "partitions with a bridge"),
+    (Count::Ambushes, "leaders that failed soon after their election"),
     (Count::Jumps, "jumps of a clock"),
     (Count::Sleeps, "sleeps"),
     (Count::SleepsCompared, "sleeps compared with staying awake"),

@@ -63,7 +63,7 @@ impl World {
         self.until(8 * self.plan.patience, |_| false)?;
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         let leader = self.common_leader(spared);
-        let before = self.letters();
+        let before = self.begin_peace();
         self.until(ticks, |_| false)?;
         if leader.is_none() || self.common_leader(spared) != leader {
             return Ok(());
@@ -209,7 +209,7 @@ impl World {
     fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
         let leader = self.common_leader(spared);
         self.let_disturb(leader, spared);
-        let before = self.letters();
+        let before = self.begin_peace();
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         self.until(ticks, |_| false)?;
         if leader.is_none() || self.common_leader(spared) != leader {
@@ -236,9 +236,10 @@ impl World {
 
     /// Since `before`, so many ticks ago, the spared nodes have said no more than they had to.
     fn check_budget(&self, ticks: u32, before: (u64, u64)) -> Outcome {
-        let (heard, said) = (self.letters().0 - before.0, self.letters().1 - before.1);
+        let (heard, said) = (self.provoked - before.0, self.letters() - before.1);
         // A round for each heartbeat and each question for a quorum, on the fastest clock; in each
-        // a letter to every other node and its answer; and one for each that a hostile node sent.
+        // a letter to every other node and its answer; and one for each that came from outside, or
+        // from before.
         let plan = &self.plan;
         let fast = ticks * 11 / 10;
         let rounds = fast / plan.heartbeat + fast / plan.base + 3;
@@ -250,12 +251,16 @@ impl World {
         Ok(())
     }
 
-    /// How many letters hostile nodes have sent, and how many the spared ones.
-    fn letters(&self) -> (u64, u64) {
-        let sum = |spared: bool| {
-            self.stations.iter().filter(|it| it.spared == spared).map(|it| it.sent).sum()
-        };
-        (sum(false), sum(true))
+    /// From now on there is nothing to do: how many letters have come from outside until now, and
+    /// how many the spared nodes have sent.
+    fn begin_peace(&mut self) -> (u64, u64) {
+        self.peace_from = self.cluster.number_letter();
+        (self.provoked, self.letters())
+    }
+
+    /// How many letters the spared nodes have sent.
+    fn letters(&self) -> u64 {
+        self.stations.iter().filter(|it| it.spared).map(|it| it.sent).sum()
     }
 
     /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
