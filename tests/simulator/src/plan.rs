@@ -238,7 +238,7 @@ fn draw_nodes(
     let (slow, lazy) = (random.below(4) == 0, random.pick(&[0, 0, 1, 2, 3]));
     let packets = random.pick(&[u32::MAX, u32::MAX, u32::MAX, 1, 3]);
     let draw = |_| {
-        let roomy = (least + 2500 * entry_bytes) << random.below(2);
+        let roomy = (least + 1200 * entry_bytes) << random.below(2);
         let tight = least + random.below(120 * entry_bytes as u32) as usize;
         Habits {
             log_bytes: if crowded { tight } else { roomy },

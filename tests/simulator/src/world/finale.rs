@@ -98,7 +98,8 @@ impl World {
         whole.sort_unstable();
         self.tally.add(Count::Healed);
         self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
-        (self.plan.rates.partition, self.plan.rates.heal) = (0, 0);
+        let rates = &mut self.plan.rates;
+        (rates.partition, rates.heal, rates.burst) = (0, 0, 0);
         for &id in &whole {
             self.end_troubles(id)?;
         }
