@@ -1,7 +1,7 @@
 //! Ways in which a cluster could come to a stop, or talk for ever, without anything being broken:
 //! each of them did, once.
 
-use raft_core::wire::{self, Message};
+use raft_core::wire::{self, Append, Heartbeat, Message};
 use raft_core::{
     Ballot, ClusterId, Config, Frame, Identity, MemoryStorage, Node, NodeId, ProposeError,
     Recipient, Record, RecoverError, RoleName, Storage, Term,
@@ -103,7 +103,7 @@ fn an_entry_that_no_buffer_takes_silences_no_leader() -> Result<(), String> {
         node.tick();
         while let Some(packet) = node.transmit(&mut [0; 64]) {
             let message = wire::decode(packet.bytes).map_err(|error| format!("{error:?}"))?.message;
-            let Message::Heartbeat { .. } = message else { return Err(format!("{message:?}")) };
+            let Message::Heartbeat(_) = message else { return Err(format!("{message:?}")) };
             let follower = usize::from(packet.to == Recipient::Peer(NodeId(3)));
             heard[follower] += 1;
         }
@@ -155,7 +155,9 @@ fn leads_through_a_stall(at: u32, stall: u32) -> Result<bool, String> {
         let mut buffer = [0; 256];
         while let Some(packet) = node.transmit(&mut buffer) {
             let message = wire::decode(packet.bytes).map_err(|error| format!("{error:?}"))?.message;
-            if let Message::Heartbeat { round, .. } | Message::Append { round, .. } = message {
+            if let Message::Heartbeat(Heartbeat { round, .. })
+            | Message::Append(Append { round, .. }) = message
+            {
                 let round = format!("round={}", round.0);
                 mail.push((now + 4, forge(&["hold", "term=1", &round, "index=1"])?));
             }

@@ -1,7 +1,7 @@
 //! The wire format as `WIRE.md` has it, and what becomes of bytes that nobody wrote.
 
 use proptest::prelude::*;
-use raft_core::wire::{DecodeError, Message, decode, encode};
+use raft_core::wire::{Append, DecodeError, Message, decode, encode};
 use raft_core::{DropReason, Frame, NodeId};
 use raft_simulator::forge::Forge;
 use raft_simulator::words::{Words, datagram as said};
@@ -13,7 +13,7 @@ fn again(bytes: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; bytes.len() + 64];
     let length = encode(&datagram, &mut buffer).expect("room enough");
     buffer.truncate(length);
-    if let Message::Append { entries, .. } = datagram.message {
+    if let Message::Append(Append { entries, .. }) = datagram.message {
         buffer.extend_from_slice(entries.bytes());
     }
     buffer

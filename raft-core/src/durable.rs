@@ -55,14 +55,13 @@ pub(crate) struct Watermark {
     written_ballot: Ballot,
     durable_ballot: Ballot,
     flight: Option<Flight>,
-    /// How many flushes have begun.
+    /// How many flushes have begun: the name of the last one.
     flushes: u64,
 }
 
 /// A flush that has begun, and what will be durable when it ends.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Flight {
-    token: FlushToken,
     index: Index,
     ballot: Ballot,
 }
@@ -104,14 +103,13 @@ impl Watermark {
             return None;
         }
         self.flushes += 1;
-        let token = FlushToken(self.flushes);
-        self.flight = Some(Flight { token, index: self.written, ballot: self.written_ballot });
-        Some(token)
+        self.flight = Some(Flight { index: self.written, ballot: self.written_ballot });
+        Some(FlushToken(self.flushes))
     }
 
     /// The flush of that name has ended. Says whether it was the one on its way.
     pub(crate) fn finish(&mut self, token: FlushToken) -> bool {
-        let Some(flight) = self.flight.take_if(|flight| flight.token == token) else {
+        let Some(flight) = self.flight.take_if(|_| token.0 == self.flushes) else {
             return false;
         };
         self.durable = flight.index;

@@ -59,6 +59,17 @@ impl NodeSet {
         Self(self.0 & !other.0)
     }
 
+    /// Whether this set has more members than the other: what is left when they leave in pairs.
+    pub(crate) const fn outnumbers(self, other: Self) -> bool {
+        let (mut here, mut there) = (self.0, other.0);
+        while here != 0 && there != 0 {
+            // Each time the lowest one.
+            here &= here - 1;
+            there &= there - 1;
+        }
+        here != 0
+    }
+
     /// The first member after `node`, going round: whoever was served last comes last.
     pub fn next_after(self, node: NodeId) -> Option<NodeId> {
         if self.is_empty() {

@@ -38,28 +38,41 @@ impl<'b> Writer<'b> {
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
-    /// `None` if there is none left.
-    pub(crate) fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
     /// `None` if it is cut short or needs more than 63 bits.
     pub(crate) fn number(&mut self) -> Option<u64> {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Some(number);
+        let [number] = self.numbers()?;
+        Some(number)
+    }
+
+    /// Several at once. `None` if one of them is cut short or needs more than 63 bits.
+    pub(crate) fn numbers<const N: usize>(&mut self) -> Option<[u64; N]> {
+        let mut numbers = [0; N];
+        self.fill(&mut numbers)?;
+        Some(numbers)
+    }
+
+    /// One function for every count on a board, where size matters; on a host one for each.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn fill(&mut self, numbers: &mut [u64]) -> Option<()> {
+        let mut bytes = self.0.iter();
+        for number in numbers {
+            let (mut sum, mut shift) = (0, 0);
+            loop {
+                let byte = *bytes.next()?;
+                sum |= u64::from(byte & 0x7F) << shift;
+                if byte < 0x80 {
+                    break;
+                }
+                shift += 7;
+                if shift > 56 {
+                    // Nothing that travels is that long.
+                    return None;
+                }
             }
-            shift += 7;
-            if shift > 56 {
-                // Nothing that travels is that long.
-                return None;
-            }
+            *number = sum;
         }
+        self.0 = bytes.as_slice();
+        Some(())
     }
 
     pub(crate) fn word(&mut self) -> Option<u32> {

@@ -40,7 +40,7 @@ impl Membership {
 
     /// Whether these nodes are a quorum.
     pub fn has_quorum(&self, nodes: NodeSet) -> bool {
-        let majority = |half: NodeSet| nodes.intersection(half).len() * 2 > half.len();
+        let majority = |half: NodeSet| nodes.intersection(half).outnumbers(half.without(nodes));
         majority(self.incoming) && (self.outgoing.is_empty() || majority(self.outgoing))
     }
 }

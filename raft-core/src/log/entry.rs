@@ -41,6 +41,8 @@ pub struct Entry<'a> {
     pub body: &'a [u8],
 }
 
+/// The bit in a head that says that a term follows.
+const NEW_TERM: u8 = 1;
 /// The longest body: a head is then three bytes.
 pub const BODY_BYTES_MAX: usize = u16::MAX as usize;
 /// The longest head together with the term.
@@ -51,28 +53,33 @@ pub(crate) const OVERHEAD_BYTES_MAX: usize = 3 + 5;
 /// `None` for bytes that no node writes: cut short, too long, or a term out of bounds.
 #[inline]
 pub(crate) fn read(previous: Term, bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
-    let (head, rest) = match bytes {
-        // What nearly every entry starts with.
-        [low, high, rest @ ..] if *low >= 0x80 && *high < 0x80 => {
-            (u32::from(low & 0x7F) | u32::from(*high) << 7, rest)
+    match bytes {
+        // What nearly every entry starts with: two bytes, and no new term.
+        [low, high, rest @ ..] if *low >= 0x80 && *high < 0x80 && *low & NEW_TERM == 0 => {
+            body(previous, u32::from(low & 0x7F) | u32::from(*high) << 7, rest)
         }
-        _ => number(bytes)?,
-    };
-    let (step, rest) = match head & 1 {
-        0 => (0, rest),
-        _ => number(rest).filter(|(step, _)| *step > 0)?,
-    };
-    let term = Term(previous.0.checked_add(step).filter(|&term| term < Term::LIMIT.0)?);
-    let length = (head >> 4) as usize;
-    let (body, rest) = rest.split_at_checked(length).filter(|_| length <= BODY_BYTES_MAX)?;
-    let [number, ..] = ((head >> 1) & 7).to_le_bytes();
-    Some((Entry { term, kind: Kind(number), body }, rest))
+        _ => read_any(previous, bytes),
+    }
 }
 
-#[inline(never)]
-fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+#[cold]
+fn read_any(previous: Term, bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
     let mut reader = Reader(bytes);
-    Some((reader.word()?, reader.0))
+    let head = reader.word()?;
+    let mut term = previous;
+    if head & u32::from(NEW_TERM) != 0 {
+        let step = reader.word().filter(|&step| step > 0)?;
+        term = Term(previous.0.checked_add(step)?);
+    }
+    let sound = term < Term::LIMIT && (head >> 4) as usize <= BODY_BYTES_MAX;
+    body(term, head, reader.0).filter(|_| sound)
+}
+
+/// Takes an entry's body off what follows its head.
+fn body(term: Term, head: u32, rest: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (body, rest) = rest.split_at_checked((head >> 4) as usize)?;
+    let [number, ..] = ((head >> 1) & 7).to_le_bytes();
+    Some((Entry { term, kind: Kind(number), body }, rest))
 }
 
 /// Writes an entry's head and term; gives their length. `None` if `buffer` is too short.

@@ -47,8 +47,12 @@ pub struct Log<B> {
     last: Position,
     /// How many entries there are: as many as `last` is above `base`.
     count: u32,
+    /// From here on every entry has the term of the last one; at most `last`.
+    last_term_from: Index,
     /// The slot of the first entry, below `slots`.
     first_slot: u32,
+    /// Where the first entry's bytes start; of no meaning if there is none.
+    head: u32,
     /// Where the last entry's bytes end, at most `ring_bytes`.
     tail: u32,
 }
@@ -89,14 +93,27 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         }
         let slots = bytes / BALANCED_ENTRY_BYTES;
         let ring_bytes = bytes - slots * SLOT_BYTES;
-        let (base, last) = (Position::ZERO, Position::ZERO);
-        Ok(Self { memory, ring_bytes, slots, base, last, count: 0, first_slot: 0, tail: 0 })
+        let (base, last, last_term_from) = (Position::ZERO, Position::ZERO, Index::ZERO);
+        let (count, first_slot, head, tail) = (0, 0, 0, 0);
+        Ok(Self {
+            memory,
+            ring_bytes,
+            slots,
+            base,
+            last,
+            count,
+            last_term_from,
+            first_slot,
+            head,
+            tail,
+        })
     }
 
     /// Forgets every entry; the next one stands after `base`.
     pub fn restart_after(&mut self, base: Position) {
         self.base = base;
         self.last = base;
+        self.last_term_from = base.index;
         self.count = 0;
         self.first_slot = 0;
         self.tail = 0;
@@ -138,31 +155,38 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     fn extend_with(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
+        let (count, bytes) = (entries.len(), entries.bytes());
+        if count == 0 {
+            // What is before it need not be the last one here.
+            return Some(0);
+        }
+        let size = u32::try_from(bytes.len()).ok()?;
+        let (start, end) = self.first_room();
+        let (slots_kept, bytes_kept) = reserve.kept();
+        let fits = size <= end - start && self.free_bytes() - size >= bytes_kept;
+        if !fits || self.slots - self.count < slots_kept.checked_add(count)? {
+            return self.extend_singly(entries, reserve);
+        }
+        self.ring_mut(start, size)?.copy_from_slice(bytes);
+        self.count_in_run(entries, start)?;
+        Some(count)
+    }
+
+    /// Near the end of the ring, or of the room, it is each entry's own size that decides.
+    #[cold]
+    fn extend_singly(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
         let before = self.count;
-        let mut free = self.free_bytes();
-        let (mut term, mut rest) = (entries.previous_term(), entries.bytes());
-        for (start, end) in self.rooms() {
-            let (run, mut offset) = (rest, start);
-            while let Some((entry, after)) = entry::read(term, rest) {
-                let size = u32::try_from(rest.len() - after.len()).ok()?;
-                let (slots, bytes) = match entry.kind {
-                    Kind::COMMAND => reserve.kept(),
-                    _ => (0, 0),
-                };
-                let fits = size <= end - offset && free >= size + bytes;
-                if !fits || self.count + slots >= self.slots {
-                    break;
-                }
-                free -= size;
-                self.count_in(entry.term, offset, size)?;
-                (term, rest, offset) = (entry.term, after, offset + size);
-            }
-            let taken = run.get(..run.len() - rest.len())?;
-            self.ring_mut(start, u32::try_from(taken.len()).ok()?)?.copy_from_slice(taken);
-            if rest.is_empty() {
+        let (mut bytes, mut rest) = (entries.bytes(), entries);
+        while let Some((entry, size, after)) = rest.split_first() {
+            let reserve = if entry.kind == Kind::COMMAND { reserve } else { Reserve::Open };
+            let Some(start) = self.place(size).filter(|&at| self.may_take(at, size, reserve))
+            else {
                 break;
-            }
-            free -= end - offset;
+            };
+            let (encoded, behind) = bytes.split_at_checked(size as usize)?;
+            self.ring_mut(start, size)?.copy_from_slice(encoded);
+            self.count_in(entry.term, start, size)?;
+            (bytes, rest) = (behind, after);
         }
         Some(self.count - before)
     }
@@ -176,6 +200,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             self.tail = self.end_of(self.slot_number(index)?)?;
             self.count = self.distance(index)?;
             self.last = Position { term, index };
+            self.last_term_from = self.last_term_from.min(index);
         }
         Some(())
     }
@@ -187,6 +212,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             self.restart_after(base);
         } else {
             self.first_slot = self.slot_number(index.next())?;
+            self.head = self.slot(self.first_slot)?.offset;
             self.count -= self.distance(index)?;
             self.base = base;
         }
@@ -220,7 +246,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     /// The term of the entry at `index`, or of the base. `None` outside the log.
     pub fn term(&self, index: Index) -> Option<Term> {
-        if index == self.last.index {
+        if index < self.base.index || index > self.last.index {
+            None
+        } else if index >= self.last_term_from {
             Some(self.last.term)
         } else if index == self.base.index {
             Some(self.base.term)
@@ -251,6 +279,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     /// The bytes of such a run, and how many entries they are.
+    #[inline]
     pub(crate) fn piece(
         &self,
         index: Index,
@@ -258,15 +287,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         bytes_max: usize,
     ) -> Option<(&[u8], u32)> {
         let skipped = self.distance(index)?.checked_sub(1)?;
-        let mut number = self.wrap_slot(skipped);
-        let start = self.slot(number)?.offset;
-        let rest = self.count - skipped;
+        let (rest, number) = (self.count - skipped, self.wrap_slot(skipped));
+        let start = self.slot(number)?.offset as usize;
         // Mostly there is no more than fits, and it lies in one piece.
-        if rest <= entries_max && self.tail > start && (self.tail - start) as usize <= bytes_max {
-            return Some((self.ring().get(start as usize..self.tail as usize)?, rest));
+        match self.memory.as_ref().get(start..self.tail as usize) {
+            Some(bytes) if rest <= entries_max && (1..=bytes_max).contains(&bytes.len()) => {
+                Some((bytes, rest))
+            }
+            _ => self.part(number, entries_max.min(rest), bytes_max),
         }
-        let (mut end, mut count) = (start, 0);
-        while count < entries_max.min(rest) && self.slot(number)?.offset == end {
+    }
+
+    /// As many entries as both limits let in, from this slot on and in one piece.
+    #[cold]
+    fn part(&self, slot: u32, entries_max: u32, bytes_max: usize) -> Option<(&[u8], u32)> {
+        let start = self.slot(slot)?.offset;
+        let (mut number, mut end, mut count) = (slot, start, 0);
+        while count < entries_max && self.slot(number)?.offset == end {
             let after = self.end_of(number)?;
             if (after - start) as usize > bytes_max {
                 break;
@@ -314,6 +351,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     /// How many bytes of the ring are free, in one piece or two.
     pub fn free_bytes(&self) -> u32 {
-        self.rooms().into_iter().map(|(start, end)| end.saturating_sub(start)).sum()
+        if self.count == 0 {
+            self.ring_bytes
+        } else if self.head < self.tail {
+            self.ring_bytes - self.tail + self.head
+        } else {
+            self.head - self.tail
+        }
     }
 }

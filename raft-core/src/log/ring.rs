@@ -4,7 +4,7 @@
 //! wrapped while the tail is above the head; a tail at the head means full, as an empty log has no
 //! head. What does not hold together here comes back as `None`, and the caller stops the node.
 
-use super::{AppendError, Kind, Log, RESERVED_BYTES, RESERVED_SLOTS, SLOT_BYTES, entry};
+use super::{AppendError, Entries, Kind, Log, RESERVED_BYTES, RESERVED_SLOTS, SLOT_BYTES, entry};
 use crate::bytes;
 use crate::types::{Index, Position, Term};
 
@@ -91,7 +91,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     /// Whether an entry of `size` bytes at `start` leaves what must be left.
-    fn may_take(&self, start: u32, size: u32, reserve: Reserve) -> bool {
+    pub(super) fn may_take(&self, start: u32, size: u32, reserve: Reserve) -> bool {
         let skipped = if start < self.tail { self.ring_bytes - self.tail } else { 0 };
         let (slots, bytes) = reserve.kept();
         self.count + slots < self.slots && self.free_bytes() >= size + skipped + bytes
@@ -105,27 +105,73 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     /// The free pieces of the ring, start and end, in the order in which they are filled.
     pub(super) fn rooms(&self) -> [(u32, u32); 2] {
-        match self.head() {
-            None => [(0, self.ring_bytes), (0, 0)],
-            Some(head) if head < self.tail => [(self.tail, self.ring_bytes), (0, head)],
-            Some(head) => [(self.tail, head), (0, 0)],
-        }
+        let behind_the_end = if self.is_wrapped() { 0 } else { self.head };
+        [self.first_room(), (0, if self.count == 0 { 0 } else { behind_the_end })]
+    }
+
+    /// The free piece behind the last entry, or all there is.
+    pub(super) fn first_room(&self) -> (u32, u32) {
+        let end = if self.is_wrapped() { self.head } else { self.ring_bytes };
+        (if self.count == 0 { 0 } else { self.tail }, end)
+    }
+
+    /// Whether the last entry lies before the first one.
+    const fn is_wrapped(&self) -> bool {
+        self.count > 0 && self.head >= self.tail
     }
 
     /// Takes the bytes at `offset` in as the next entry.
     pub(super) fn count_in(&mut self, term: Term, offset: u32, size: u32) -> Option<()> {
+        self.write_slot(self.wrap_slot(self.count), Slot { offset, term })?;
         let index = self.last.index.next();
-        if index >= Index::LIMIT || self.count >= self.slots {
+        if term != self.last.term {
+            self.last_term_from = index;
+        }
+        self.end_with(Position { term, index }, 1, offset, offset + size)
+    }
+
+    /// Takes the bytes at `start` in as the next entries, of which there is one at least.
+    pub(super) fn count_in_run(&mut self, entries: Entries<'_>, start: u32) -> Option<()> {
+        let (mut number, mut index) = (self.wrap_slot(self.count), self.last.index);
+        let (mut term, mut rest) = (entries.previous_term(), entries.bytes());
+        let mut offset = start;
+        while !rest.is_empty() {
+            let (entry, after) = entry::read(term, rest)?;
+            self.write_slot(number, Slot { offset, term: entry.term })?;
+            index = index.next();
+            if entry.term != term {
+                self.last_term_from = index;
+            }
+            offset += u32::try_from(rest.len() - after.len()).ok()?;
+            (number, term, rest) = (self.next_slot(number), entry.term, after);
+        }
+        self.end_with(Position { term, index }, entries.len(), start, offset)
+    }
+
+    /// So many more entries end here. `None` if that is not possible.
+    fn end_with(&mut self, last: Position, more: u32, start: u32, end: u32) -> Option<()> {
+        let count = self.count.checked_add(more).filter(|&count| count <= self.slots)?;
+        if last.index >= Index::LIMIT || end > self.ring_bytes {
             return None;
         }
-        let number = self.wrap_slot(self.count);
-        let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
-        let slot = u64::from(term.0) << 32 | u64::from(offset);
-        *self.memory.as_mut().get_mut(start..)?.first_chunk_mut()? = slot.to_le_bytes();
-        self.count += 1;
-        self.last = Position { term, index };
-        self.tail = offset + size;
+        if self.count == 0 {
+            self.head = start;
+        }
+        (self.count, self.last, self.tail) = (count, last, end);
         Some(())
+    }
+
+    /// Whether what is remembered of the first and last entries is what their slots say.
+    #[cfg(debug_assertions)]
+    pub(crate) fn holds_together(&self) -> bool {
+        let term = |index| self.slot_number(index).and_then(|it| self.slot(it)).map(|it| it.term);
+        let first = self.slot(self.first_slot).map(|slot| slot.offset);
+        self.is_empty()
+            || first == Some(self.head)
+                && self.last.index.above(self.base.index) == u64::from(self.count)
+                && [self.last.index, self.last_term_from.max(self.base.index.next())]
+                    .into_iter()
+                    .all(|index| term(index) == Some(self.last.term))
     }
 
     /// How many entries there are up to `index`. `None` outside the log.
@@ -138,6 +184,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     pub(super) fn slot_number(&self, index: Index) -> Option<u32> {
         let distance = self.distance(index)?;
         Some(self.wrap_slot(distance.checked_sub(1)?))
+    }
+
+    fn write_slot(&mut self, number: u32, slot: Slot) -> Option<()> {
+        let start = (self.ring_bytes + number * SLOT_BYTES) as usize;
+        let slot = u64::from(slot.term.0) << 32 | u64::from(slot.offset);
+        *self.memory.as_mut().get_mut(start..)?.first_chunk_mut()? = slot.to_le_bytes();
+        Some(())
     }
 
     pub(super) fn slot(&self, number: u32) -> Option<Slot> {
@@ -171,11 +224,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     pub(super) fn ring_mut(&mut self, offset: u32, size: u32) -> Option<&mut [u8]> {
         let end = offset.checked_add(size).filter(|&end| end <= self.ring_bytes)?;
         self.memory.as_mut().get_mut(offset as usize..end as usize)
-    }
-
-    /// Where the first entry starts. `None` if there is none.
-    fn head(&self) -> Option<u32> {
-        if self.count == 0 { None } else { self.slot(self.first_slot).map(|slot| slot.offset) }
     }
 
     /// The slot behind this one.

@@ -151,3 +151,14 @@ fn the_last_of_a_term_is_found_in_every_log() {
     assert_eq!([found(1, 17), found(2, 17), found(4, 17), found(5, 17)], [10, 12, 12, 15]);
     assert_eq!([found(9, 17), found(30, 17), found(30, 99), found(5, 13)], [16, 17, 17, 13]);
 }
+
+#[test]
+fn a_run_of_no_entries_changes_nothing() {
+    let mut log = log(700);
+    client(&mut log, 1, b"one").unwrap();
+    client(&mut log, 3, b"three").unwrap();
+    let before = log.clone();
+    assert_eq!(log.extend(Entries::parse(Term(1), &[]).unwrap()), Some(0));
+    assert_eq!((log.last(), log.term(Index(1))), (before.last(), Some(Term(1))));
+    assert!(log == before);
+}

@@ -3,7 +3,7 @@
 //! What storage lacks is not queued: it is whatever lies between what was written and what there
 //! is. When a flush has ended, votes and commits are counted again, the node's own among them.
 
-use super::{Raft, Stop};
+use super::{Raft, Role, Stop};
 use crate::durable::FlushToken;
 use crate::status::Fault;
 use crate::types::{Ballot, Index, Position};
@@ -82,7 +82,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn became_durable(&mut self) {
-        let outcome = self.count_votes().and_then(|()| self.count_commits());
+        let outcome = match self.role {
+            Role::Follower(_) => Ok(()),
+            Role::PreCandidate(_) | Role::Candidate(_) => self.count_votes(),
+            Role::Leader(_) => {
+                self.count_commits(self.watermark.index());
+                Ok(())
+            }
+        };
         self.close(outcome.map_err(Stop::Fault));
     }
 }

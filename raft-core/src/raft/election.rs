@@ -11,8 +11,8 @@ use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::progress::Progress;
 use crate::status::{DropReason, Fault};
-use crate::types::{Ballot, NodeId, Position, Round, Term};
-use crate::wire::{Answer, Standing};
+use crate::types::{Ballot, NodeId, Round, Term};
+use crate::wire::{Answer, Standing, VoteAnswer, VoteRequest};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_follower(&mut self) -> Result<(), Fault> {
@@ -100,19 +100,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         self.pre_grants = NodeSet::EMPTY;
         self.role = Role::Leader(Leading::new(followers, first));
-        self.count_commits()
+        self.count_commits(self.watermark.index());
+        Ok(())
     }
 
     /// A node asks for a vote in this term, or in the next; no leader is heard.
     #[cold]
-    pub(super) fn vote_asked(
-        &mut self,
-        from: NodeId,
-        standing: Standing,
-        attempt: Round,
-        last: Position,
-    ) {
-        let worthy = self.admitted && last >= self.log.last();
+    pub(super) fn vote_asked(&mut self, from: NodeId, request: &VoteRequest) {
+        let VoteRequest { standing, attempt, last } = *request;
+        let worthy = self.admitted && last.get() >= self.log.last();
         if standing == Standing::Pre {
             if worthy {
                 // One number for all who ask: who gets another's does not count it, and asks again.
@@ -133,12 +129,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     #[cold]
-    pub(super) fn vote_answered(
-        &mut self,
-        from: NodeId,
-        number: Round,
-        answer: Answer,
-    ) -> Result<(), Stop> {
+    pub(super) fn vote_answered(&mut self, from: NodeId, given: &VoteAnswer) -> Result<(), Stop> {
+        let VoteAnswer { number, answer } = *given;
         let asking = match (&mut self.role, answer) {
             (Role::PreCandidate(asking), Answer::PreGranted) if !asking.has_asked(number) => {
                 return Err(DropReason::Stale.into());

@@ -9,41 +9,30 @@ use crate::log::Entries;
 use crate::node_set::NodeSet;
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId, Position, Round};
+use crate::wire::{Append, Heartbeat};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A heartbeat of this term.
-    pub(super) fn heard(
-        &mut self,
-        from: NodeId,
-        round: Round,
-        committed: Index,
-    ) -> Result<(), Stop> {
-        let following = self.follow(from, round)?;
-        let committed = committed.min(following.verified);
+    pub(super) fn heard(&mut self, from: NodeId, heartbeat: &Heartbeat) -> Result<(), Stop> {
+        let following = self.follow(from, heartbeat.round)?;
+        let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
         Ok(())
     }
 
     /// An append of this term.
     #[inline(never)]
-    pub(super) fn appended(
-        &mut self,
-        from: NodeId,
-        round: Round,
-        previous: Position,
-        committed: Index,
-        entries: Entries<'_>,
-    ) -> Result<(), Stop> {
-        self.follow(from, round)?;
-        if !self.meets(previous) {
-            self.following()?.refused = Some(previous);
+    pub(super) fn appended(&mut self, from: NodeId, append: &Append<'_>) -> Result<(), Stop> {
+        self.follow(from, append.round)?;
+        if !self.meets(append.previous) {
+            self.following()?.refused = Some(append.previous);
             return Ok(());
         }
-        let held = self.hold(previous.index, entries)?;
+        let held = self.hold(append.previous.index, append.entries)?;
         let following = self.following()?;
         following.refused = None;
         following.verified = following.verified.max(held);
-        let committed = committed.min(following.verified);
+        let committed = append.committed.min(following.verified);
         self.committed = self.committed.max(committed);
         Ok(())
     }
@@ -83,6 +72,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Takes over what is new; gives the last index up to which the logs now agree.
+    #[inline(always)] // Called from one place.
     fn hold(&mut self, previous: Index, entries: Entries<'_>) -> Result<Index, Stop> {
         let (mut index, mut rest) = (previous, entries);
         while index < self.log.last().index {

@@ -13,6 +13,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             && durable <= self.watermark.written()
             && self.watermark.written() <= last.index
             && last.term <= self.ballot.term
+            && self.log.holds_together()
             && self.role_holds()
     }
 

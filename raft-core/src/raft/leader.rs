@@ -3,13 +3,13 @@
 //! Only entries of the leader's own term are committed by counting, and with them everything
 //! before. What is counted is durable, at the followers and here.
 
-use super::role::Call;
+use super::role::{Call, Leading};
 use super::{Raft, Role, Stop};
 use crate::durable::Durable;
 use crate::node_set::NodeSet;
 use crate::status::{DropReason, Fault};
-use crate::types::{Index, NodeId, Position, Round};
-use crate::wire::Counted;
+use crate::types::{Index, NodeId};
+use crate::wire::{Acknowledge, Reject};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_leader(&mut self, ticks: u32) -> Result<(), Fault> {
@@ -35,38 +35,30 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn acknowledged(
         &mut self,
         from: NodeId,
-        round: Round,
-        index: Durable<Index>,
-        settled: bool,
-        standing: Counted,
+        acknowledge: &Acknowledge,
     ) -> Result<(), Stop> {
+        let Acknowledge { round, index, settled, standing } = *acknowledge;
         let last = self.log.last().index;
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
         };
-        let (now, first) = (leading.round, leading.first);
+        let now = leading.round;
         let peer = leading.follower(from).ok_or(DropReason::Unexpected)?;
         if round > now || index.get() > last {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
         let advanced = peer.acknowledge(index, round, settled);
-        if advanced && index.get() > self.committed && index.get() >= first {
-            self.count_commits()?;
+        if advanced && index.get() > self.committed {
+            self.count_commits(index);
         }
         Ok(())
     }
 
     /// A follower's log does not meet this one where an append assumed it would.
     #[cold]
-    pub(super) fn rejected(
-        &mut self,
-        from: NodeId,
-        round: Round,
-        previous: Index,
-        hint: Position,
-        standing: Counted,
-    ) -> Result<(), Stop> {
+    pub(super) fn rejected(&mut self, from: NodeId, reject: &Reject) -> Result<(), Stop> {
+        let Reject { round, previous, hint, standing } = *reject;
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
         };
@@ -85,31 +77,41 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(())
     }
 
-    /// Commits what a quorum holds durably, if it is of this leader's own term.
-    pub(super) fn count_commits(&mut self) -> Result<(), Fault> {
-        let Role::Leader(leading) = &self.role else { return Ok(()) };
-        let own = self.watermark.index();
+    /// Commits what a quorum holds durably, if it is of this leader's own term, now that somebody
+    /// holds more than before: everything up to `newest`. What is above it nobody holds anew.
+    pub(super) fn count_commits(&mut self, newest: Durable<Index>) {
+        let Role::Leader(leading) = &self.role else { return };
         // What is below was committed before, or is of an earlier term.
         let floor = self.committed.max(leading.first.previous());
+        if newest.get() > floor && self.is_held(leading, newest) {
+            self.committed = newest.get();
+            return;
+        }
         let mut reached = floor;
-        for index in leading.followers.iter().map(|peer| peer.matched).chain([own]) {
-            if index.get() <= reached {
-                continue;
-            }
-            let mut holders = NodeSet::EMPTY;
-            if own >= index {
-                holders.insert(self.config.id);
-            }
-            for peer in leading.followers.iter().filter(|peer| peer.matched >= index) {
-                holders.insert(peer.id);
-            }
-            if self.membership.has_quorum(holders) {
+        for index in leading.followers.iter().map(|peer| peer.matched) {
+            if index.get() > reached && index < newest && self.is_held(leading, index) {
                 reached = index.get();
             }
+        }
+        let own = self.watermark.index();
+        if own.get() > reached && own < newest && self.is_held(leading, own) {
+            reached = own.get();
         }
         if reached > floor {
             self.committed = reached;
         }
-        Ok(())
+    }
+
+    /// Whether everything up to `index` is durable at a quorum.
+    #[inline(never)]
+    fn is_held(&self, leading: &Leading, index: Durable<Index>) -> bool {
+        let mut holders = NodeSet::EMPTY;
+        if self.watermark.index() >= index {
+            holders.insert(self.config.id);
+        }
+        for peer in leading.followers.iter().filter(|peer| peer.matched >= index) {
+            holders.insert(peer.id);
+        }
+        self.membership.has_quorum(holders)
     }
 }

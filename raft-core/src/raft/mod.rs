@@ -24,14 +24,14 @@ use self::transmit::Turn;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::durable::Watermark;
-use crate::log::{AppendError, Kind, Log};
+use crate::log::{self, AppendError, Log};
 use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::quorum::Membership;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
 use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
-use crate::wire::{self, Counted, Datagram, Frame, Message};
+use crate::wire::{self, Counted, Frame, Kind};
 
 /// One node's state of consensus.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -65,12 +65,26 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     counters: Counters,
 }
 
+/// Whether the sender of a datagram waits for an answer: one from an earlier term is then told of
+/// the later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WantsAnswer {
+    Yes,
+    No,
+}
+
 /// Why an input went no further.
 enum Stop {
     /// The datagram is dropped and counted; nothing has changed.
     Drop(DropReason),
     /// The node stops for good.
     Fault(Fault),
+}
+
+impl From<wire::DecodeError> for Stop {
+    fn from(error: wire::DecodeError) -> Self {
+        Self::Drop(error.into())
+    }
 }
 
 impl From<DropReason> for Stop {
@@ -183,7 +197,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(ProposeError::NotLeader(self.leader()));
         }
         let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
-        let appended = self.log.propose(self.ballot.term, Kind::COMMAND, limit, encode);
+        let appended = self.log.propose(self.ballot.term, log::Kind::COMMAND, limit, encode);
         self.close(Ok(()));
         appended.map_err(|error| match error {
             AppendError::Full => ProposeError::Full,
@@ -234,40 +248,82 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if !from.is_valid() || from == self.config.id {
             return Err(DropReason::Sender.into());
         }
-        let Datagram { term, message } = wire::decode(frame.bytes).map_err(DropReason::from)?;
-        if matches!(message, Message::VoteRequest { .. }) && self.hears_leader() {
-            return Err(DropReason::LeaderHeard.into());
-        }
-        if term > self.ballot.term {
-            self.term_guard.check(self.ballot.term, term, from, message.number())?;
-            self.adopt(term);
-        }
-        if term < self.ballot.term {
-            if message.wants_answer() {
-                self.answers.insert(from);
+        let opened = wire::open(frame.bytes)?;
+        match opened.kind {
+            Kind::Append => {
+                let (term, append) = opened.append().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, append.round, WantsAnswer::Yes)?;
+                self.appended(from, &append)
             }
-            return Err(DropReason::Stale.into());
-        }
-        match message {
-            Message::VoteRequest { standing, attempt, last } => {
-                self.vote_asked(from, standing, attempt, last.get());
+            Kind::Acknowledge => {
+                let (term, acknowledge) = opened.acknowledge().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, acknowledge.round, WantsAnswer::No)?;
+                self.acknowledged(from, &acknowledge)
+            }
+            Kind::Heartbeat => {
+                let (term, heartbeat) = opened.heartbeat().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, heartbeat.round, WantsAnswer::Yes)?;
+                self.heard(from, &heartbeat)
+            }
+            Kind::Reject => {
+                let (term, reject) = opened.reject().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, reject.round, WantsAnswer::No)?;
+                self.rejected(from, &reject)
+            }
+            Kind::VoteRequest => {
+                let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
+                if self.hears_leader() {
+                    return Err(DropReason::LeaderHeard.into());
+                }
+                self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
+                self.vote_asked(from, &request);
                 Ok(())
             }
-            Message::VoteAnswer { number, answer } => self.vote_answered(from, number, answer),
-            Message::Heartbeat { round, committed } => self.heard(from, round, committed),
-            Message::Append { round, previous, committed, entries } => {
-                self.appended(from, round, previous, committed, entries)
-            }
-            Message::Acknowledge { round, index, settled, standing } => {
-                self.acknowledged(from, round, index, settled, standing)
-            }
-            Message::Reject { round, previous, hint, standing } => {
-                self.rejected(from, round, previous, hint, standing)
+            Kind::VoteAnswer => {
+                let (term, answer) = opened.vote_answer().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, answer.number, WantsAnswer::No)?;
+                self.vote_answered(from, &answer)
             }
         }
     }
 
+    /// A sound datagram of this term came in, with a number that tells it from others of its
+    /// sender: in a later term this node follows, from an earlier one it listens to nobody.
+    fn meet(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        number: Round,
+        wants_answer: WantsAnswer,
+    ) -> Result<(), Stop> {
+        if term == self.ballot.term {
+            return Ok(());
+        }
+        self.meet_another_term(from, term, number, wants_answer)
+    }
+
+    #[cold]
+    fn meet_another_term(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        number: Round,
+        wants_answer: WantsAnswer,
+    ) -> Result<(), Stop> {
+        if term < self.ballot.term {
+            if wants_answer == WantsAnswer::Yes {
+                self.answers.insert(from);
+            }
+            return Err(DropReason::Stale.into());
+        }
+        self.term_guard.check(self.ballot.term, term, from, number)?;
+        self.enter(Ballot { term, vote: None });
+        self.follow_nobody();
+        Ok(())
+    }
+
     /// What every input ends with.
+    #[inline(always)] // Nearly nothing, and every input ends with it.
     fn close(&mut self, outcome: Result<(), Stop>) {
         match outcome {
             Ok(()) => {}
@@ -278,13 +334,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.fault.is_none() && !self.invariants() {
             self.fail(Fault::Invariant);
         }
-    }
-
-    /// Enters a later term, owing nothing to anyone.
-    #[cold]
-    fn adopt(&mut self, term: Term) {
-        self.enter(Ballot { term, vote: None });
-        self.follow_nobody();
     }
 
     /// A new ballot in a later term: what was owed in the earlier one is owed no more.

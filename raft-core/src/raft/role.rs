@@ -64,6 +64,8 @@ pub(crate) struct Asking {
     /// earlier one is none to these.
     pub(super) attempt: Round,
     first_attempt: Round,
+    /// Who was asked last: a turn of its own, or who is answered in between would decide it.
+    last_asked: NodeId,
     /// Ticks since one of them was asked.
     waited: u32,
 }
@@ -72,7 +74,8 @@ impl Asking {
     pub(super) fn new(voters: NodeSet, attempt: Round) -> Self {
         let granted = NodeSet::EMPTY;
         let (silent, owed, first_attempt) = (voters, voters, attempt);
-        Self { granted, silent, owed, attempt, first_attempt, waited: 0 }
+        let last_asked = NodeId(NodeId::LIMIT - 1);
+        Self { granted, silent, owed, attempt, first_attempt, last_asked, waited: 0 }
     }
 
     /// Asks the silent once more when their time is up, with the next number.
@@ -86,8 +89,14 @@ impl Asking {
         }
     }
 
+    /// Who is asked next.
+    pub(super) fn next(&self) -> Option<NodeId> {
+        self.owed.next_after(self.last_asked)
+    }
+
     /// A request was written.
     pub(super) fn asked(&mut self, peer: NodeId) {
+        self.last_asked = peer;
         self.owed.remove(peer);
         self.waited = 0;
     }

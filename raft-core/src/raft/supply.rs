@@ -11,7 +11,7 @@ use crate::log::{Entries, Log};
 use crate::progress::{Flow, Progress};
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
-use crate::wire::{self, Datagram, Message};
+use crate::wire::{self, Append, Datagram, Heartbeat, Message};
 
 /// What one follower is owed.
 enum Supply {
@@ -106,7 +106,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
     fn heartbeat(&self, follower: &mut Progress, buffer: &mut [u8]) -> Option<usize> {
         let (round, committed) = (self.round, self.committed);
         follower.owed_heartbeat = false;
-        self.write(Message::Heartbeat { round, committed }, buffer)
+        let message = Message::Heartbeat(Heartbeat { round, committed });
+        wire::encode(&Datagram { term: self.term, message }, buffer)
     }
 
     fn append(
@@ -123,8 +124,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         let term = self.log.term(index).ok_or(Fault::Log)?;
         let (round, committed) = (self.round, self.committed);
         let (previous, entries) = (Position { term, index }, Entries::NONE);
-        let head = Message::Append { round, previous, committed, entries };
-        let Some(head) = self.write(head, buffer) else {
+        let head = Append { round, previous, committed, entries };
+        let Some(head) = wire::write_append(&head, self.term, buffer) else {
             follower.sent_nothing();
             return Ok(None);
         };
@@ -158,9 +159,5 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
             next = Index(next.0 + u64::from(count));
         }
         Ok((next, used))
-    }
-
-    fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
-        wire::encode(&Datagram { term: self.term, message }, buffer)
     }
 }

@@ -5,17 +5,20 @@
 //! still. Kinds of debt take turns, and peers within a kind; a promise that is not durable yet is
 //! passed over and kept.
 
-use super::{Raft, Role};
+use super::{Following, Raft, Role};
 use crate::status::Fault;
 use crate::types::{NodeId, Position, Round};
-use crate::wire::{self, Answer, Datagram, Message, Packet, Recipient, Standing};
+use crate::wire::{
+    self, Acknowledge, Answer, Datagram, Message, Packet, Recipient, Reject, Standing, VoteAnswer,
+    VoteRequest,
+};
 
 /// Whose turn it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Turn {
     /// Whether answers to strangers' questions come next, before what the role calls for.
     answers: bool,
-    /// The peer that was served last.
+    /// The peer that was answered last.
     peer: NodeId,
 }
 
@@ -42,7 +45,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.fail(fault);
             None
         })?;
-        self.turn.peer = peer;
         self.counters.sent = self.counters.sent.saturating_add(1);
         Some(Packet { to: Recipient::Peer(peer), bytes: buffer.get(..length)? })
     }
@@ -51,9 +53,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn owes(&self) -> bool {
         self.fault.is_none()
             && (self.owed_answer().is_some()
-                || self.owed_report() != Ok(None)
+                || self.owes_report()
                 || self.owed_request() != Ok(None)
                 || self.owes_supply())
+    }
+
+    fn owes_report(&self) -> bool {
+        self.reports_to().is_some() && (self.has_refused() || self.owed_acknowledgement().is_some())
     }
 
     /// Answers, and what the role calls for, by turns.
@@ -85,19 +91,54 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Answer::PreGranted => self.pre_asked,
             Answer::Refused | Answer::Granted(_) => Round(u64::from(self.counters.sent)),
         };
-        let length = self.write(Message::VoteAnswer { number, answer }, buffer)?;
+        let length = self.write(Message::VoteAnswer(VoteAnswer { number, answer }), buffer)?;
         match answer {
             Answer::PreGranted => self.pre_grants.remove(peer),
             Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
         }
+        self.turn.peer = peer;
         Some((peer, length))
     }
 
+    /// What the leader is owed: that its append does not fit, or how far it does.
     fn report(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
-        let Some((leader, report)) = self.owed_report()? else { return Ok(None) };
-        let Some(length) = self.write(report, buffer) else { return Ok(None) };
-        self.reported(report);
-        Ok(Some((leader, length)))
+        let Some(leader) = self.reports_to() else { return Ok(None) };
+        if self.has_refused() {
+            return Ok(self.reject(buffer)?.map(|length| (leader, length)));
+        }
+        let Some(acknowledge) = self.owed_acknowledgement() else { return Ok(None) };
+        let term = self.ballot.term;
+        let length = wire::write_acknowledge(&acknowledge, term, buffer);
+        if let Role::Follower(following) = &mut self.role
+            && length.is_some()
+        {
+            following.echoed = acknowledge.round;
+            following.reported = acknowledge.index.get();
+            following.owes = !acknowledge.settled;
+        }
+        Ok(length.map(|length| (leader, length)))
+    }
+
+    #[cold]
+    fn reject(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
+        let Role::Follower(Following { refused: Some(previous), seen: round, .. }) = self.role
+        else {
+            return Err(Fault::Invariant);
+        };
+        let limit = previous.index.previous();
+        let index = self.log.last_at_most(previous.term, limit).ok_or(Fault::Log)?;
+        let hint = Position { term: self.log.term(index).ok_or(Fault::Log)?, index };
+        let rejection = Reject { round, previous: previous.index, hint, standing: self.counted() };
+        let length = self.write(Message::Reject(rejection), buffer);
+        if let Role::Follower(following) = &mut self.role
+            && length.is_some()
+        {
+            // The rejection echoed the round; what matched before and was not reported is owed.
+            following.echoed = round;
+            following.refused = None;
+            following.owes = following.reported < following.verified;
+        }
+        Ok(length)
     }
 
     #[cold]
@@ -129,46 +170,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         None
     }
 
-    /// What the leader is owed: that its append does not fit, or how far it does.
-    fn owed_report(&self) -> Result<Owed, Fault> {
-        let Role::Follower(following) = &self.role else { return Ok(None) };
-        let Some(leader) = following.leader else { return Ok(None) };
-        if self.watermark.term(self.ballot.term).is_none() {
-            return Ok(None);
+    /// The leader that a follower owes something, if the term may be promised.
+    fn reports_to(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Follower(following) if following.owes || following.refused.is_some() => {
+                following.leader.filter(|_| self.watermark.term(self.ballot.term).is_some())
+            }
+            _ => None,
         }
-        let (round, standing) = (following.seen, self.counted());
-        if let Some(previous) = following.refused {
-            let limit = previous.index.previous();
-            let index = self.log.last_at_most(previous.term, limit).ok_or(Fault::Log)?;
-            let hint = Position { term: self.log.term(index).ok_or(Fault::Log)?, index };
-            let previous = previous.index;
-            return Ok(Some((leader, Message::Reject { round, previous, hint, standing })));
-        }
-        if !following.owes {
-            return Ok(None);
-        }
-        let index = self.watermark.up_to(following.verified);
-        let settled = index.get() == following.verified;
-        // While the rest is not durable, the same words again would say nothing.
-        let news = following.echoed != round || following.reported < index.get();
-        let message = Message::Acknowledge { round, index, settled, standing };
-        Ok((settled || news).then_some((leader, message)))
     }
 
-    fn reported(&mut self, report: Message<'_>) {
-        let Role::Follower(following) = &mut self.role else { return };
-        following.echoed = following.seen;
-        match report {
-            Message::Acknowledge { index, settled, .. } => {
-                following.reported = index.get();
-                following.owes = !settled;
-            }
-            _ => {
-                // The rejection echoed the round; what matched before and was not reported is owed.
-                following.refused = None;
-                following.owes = following.reported < following.verified;
-            }
-        }
+    fn has_refused(&self) -> bool {
+        matches!(self.role, Role::Follower(Following { refused: Some(_), .. }))
+    }
+
+    fn owed_acknowledgement(&self) -> Option<Acknowledge> {
+        let Role::Follower(following) = &self.role else { return None };
+        let index = self.watermark.up_to(following.verified);
+        let settled = index.get() == following.verified;
+        let round = following.seen;
+        // While the rest is not durable, the same words again would say nothing.
+        let news = following.echoed != round || following.reported < index.get();
+        let owed = following.owes && (settled || news);
+        owed.then(|| Acknowledge { round, index, settled, standing: self.counted() })
     }
 
     /// Who is owed a vote request, if it may be made.
@@ -181,10 +205,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             },
             Role::Follower(_) | Role::Leader(_) => return Ok(None),
         };
-        let Some(peer) = asking.owed.next_after(self.turn.peer) else { return Ok(None) };
+        let Some(peer) = asking.next() else { return Ok(None) };
         let last = self.watermark.position(|index| self.log.term(index)).ok_or(Fault::Log)?;
-        let request = Message::VoteRequest { standing, attempt: asking.attempt, last };
-        Ok(Some((peer, request)))
+        let request = VoteRequest { standing, attempt: asking.attempt, last };
+        Ok(Some((peer, Message::VoteRequest(request))))
     }
 
     fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {

@@ -9,18 +9,52 @@
 //!
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
-use super::{Answer, Counted, Datagram, DecodeError, Message, Standing, VERSION};
+use super::{
+    Acknowledge, Answer, Append, Counted, Datagram, DecodeError, Heartbeat, Message, Reject,
+    Standing, VERSION, VoteAnswer, VoteRequest,
+};
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
 use crate::number::{Reader, Writer};
 use crate::types::{Index, Position, Round, Term};
 
-const VOTE_REQUEST: u8 = 1;
-const VOTE_ANSWER: u8 = 2;
-const HEARTBEAT: u8 = 3;
-const APPEND: u8 = 4;
-const ACKNOWLEDGE: u8 = 5;
-const REJECT: u8 = 6;
+/// What a datagram says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    VoteRequest,
+    VoteAnswer,
+    Heartbeat,
+    Append,
+    Acknowledge,
+    Reject,
+}
+
+impl Kind {
+    /// As it stands in the tag.
+    const fn number(self) -> u8 {
+        match self {
+            Self::VoteRequest => 1,
+            Self::VoteAnswer => 2,
+            Self::Heartbeat => 3,
+            Self::Append => 4,
+            Self::Acknowledge => 5,
+            Self::Reject => 6,
+        }
+    }
+
+    /// The kind with that number, and the flags that it may have.
+    const fn of(number: u8) -> Option<(Self, u8)> {
+        Some(match number {
+            1 => (Self::VoteRequest, PRE),
+            2 => (Self::VoteAnswer, PRE | GRANTED),
+            3 => (Self::Heartbeat, 0),
+            4 => (Self::Append, 0),
+            5 => (Self::Acknowledge, UNCOUNTED | SETTLED),
+            6 => (Self::Reject, UNCOUNTED),
+            _ => return None,
+        })
+    }
+}
 
 /// Of vote requests and answers: about the next term, nobody's term changes.
 const PRE: u8 = 1;
@@ -36,139 +70,191 @@ const SETTLED: u8 = 2;
 /// `None` if the buffer is too short.
 pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
     let term = datagram.term;
-    let (kind, flags, fields, count) = match datagram.message {
-        Message::VoteRequest { standing, attempt, last } => {
-            let flags = if standing == Standing::Pre { PRE } else { 0 };
-            let Position { term, index } = last.get();
-            (VOTE_REQUEST, flags, [attempt.0, u64::from(term.0), index.0, 0], 3)
+    match &datagram.message {
+        Message::VoteRequest(request) => {
+            let flags = if request.standing == Standing::Pre { PRE } else { 0 };
+            let Position { term: last, index } = request.last.get();
+            let fields = [request.attempt.0, u64::from(last.0), index.0];
+            write(buffer, Kind::VoteRequest, flags, term, &fields)
         }
-        Message::VoteAnswer { number, answer } => {
+        Message::VoteAnswer(VoteAnswer { number, answer }) => {
             let flags = match answer {
                 Answer::Refused => 0,
                 Answer::PreGranted => PRE | GRANTED,
                 Answer::Granted(_) => GRANTED,
             };
-            (VOTE_ANSWER, flags, [number.0, 0, 0, 0], 1)
+            write(buffer, Kind::VoteAnswer, flags, term, &[number.0])
         }
-        Message::Heartbeat { round, committed } => (HEARTBEAT, 0, [round.0, committed.0, 0, 0], 2),
-        Message::Append { round, previous, committed, .. } => {
-            let term_below = u64::from(term.0.checked_sub(previous.term.0)?);
-            // Both are below 2^62, so that neither cast nor difference can go wrong.
-            let above = committed.0 as i64 - previous.index.0 as i64;
-            let above = ((above << 1) ^ (above >> 63)) as u64;
-            (APPEND, 0, [round.0, previous.index.0, term_below, above], 4)
+        Message::Heartbeat(Heartbeat { round, committed }) => {
+            write(buffer, Kind::Heartbeat, 0, term, &[round.0, committed.0])
         }
-        Message::Acknowledge { round, index, settled, standing } => {
-            let flags = if settled { SETTLED } else { 0 } | uncounted(standing);
-            (ACKNOWLEDGE, flags, [round.0, index.get().0, 0, 0], 2)
-        }
-        Message::Reject { round, previous, hint, standing } => {
+        Message::Append(append) => write_append(append, term, buffer),
+        Message::Acknowledge(acknowledge) => write_acknowledge(acknowledge, term, buffer),
+        Message::Reject(Reject { round, previous, hint, standing }) => {
             let fields = [round.0, previous.0, u64::from(hint.term.0), hint.index.0];
-            (REJECT, uncounted(standing), fields, 4)
+            write(buffer, Kind::Reject, uncounted(*standing), term, &fields)
         }
-    };
+    }
+}
+
+/// Writes an append without its entries.
+pub(crate) fn write_append(append: &Append<'_>, term: Term, buffer: &mut [u8]) -> Option<usize> {
+    let Append { round, previous, committed, .. } = append;
+    let term_below = u64::from(term.0.checked_sub(previous.term.0)?);
+    // Both are below 2^62, so that neither cast nor difference can go wrong.
+    let above = committed.0 as i64 - previous.index.0 as i64;
+    let above = ((above << 1) ^ (above >> 63)) as u64;
+    write(buffer, Kind::Append, 0, term, &[round.0, previous.index.0, term_below, above])
+}
+
+/// Writes an acknowledgement.
+pub(crate) fn write_acknowledge(
+    acknowledge: &Acknowledge,
+    term: Term,
+    buffer: &mut [u8],
+) -> Option<usize> {
+    let Acknowledge { round, index, settled, standing } = acknowledge;
+    let flags = if *settled { SETTLED } else { 0 } | uncounted(*standing);
+    write(buffer, Kind::Acknowledge, flags, term, &[round.0, index.get().0])
+}
+
+fn write(buffer: &mut [u8], kind: Kind, flags: u8, term: Term, fields: &[u64]) -> Option<usize> {
     let mut writer = Writer::new(buffer);
-    writer.byte((VERSION << 5) | kind)?;
+    writer.byte((VERSION << 5) | kind.number())?;
     writer.byte(flags)?;
     writer.number(u64::from(term.0))?;
-    for field in fields.into_iter().take(count) {
+    for &field in fields {
         writer.number(field)?;
     }
     Some(writer.used())
 }
 
 /// Reads a datagram, and checks that everything in it keeps to its bounds.
-#[inline(always)] // What it gives is large, and its one caller takes it apart at once.
 pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
-    let mut reader = Reader(bytes);
-    let tag = reader.byte().ok_or(DecodeError::Malformed)?;
+    let opened = open(bytes)?;
+    let (term, message) = match opened.kind {
+        Kind::VoteRequest => {
+            opened.vote_request().map(|(term, it)| (term, Message::VoteRequest(it)))
+        }
+        Kind::VoteAnswer => opened.vote_answer().map(|(term, it)| (term, Message::VoteAnswer(it))),
+        Kind::Heartbeat => opened.heartbeat().map(|(term, it)| (term, Message::Heartbeat(it))),
+        Kind::Append => opened.append().map(|(term, it)| (term, Message::Append(it))),
+        Kind::Acknowledge => {
+            opened.acknowledge().map(|(term, it)| (term, Message::Acknowledge(it)))
+        }
+        Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
+    }
+    .ok_or(DecodeError::Malformed)?;
+    Ok(Datagram { term, message })
+}
+
+/// A datagram of which it is known what it says; what follows is not read yet.
+pub(crate) struct Opened<'a> {
+    pub(crate) kind: Kind,
+    flags: u8,
+    reader: Reader<'a>,
+}
+
+/// Reads what every datagram begins with.
+#[inline(always)] // Whoever opens a datagram looks at once at what it is.
+pub(crate) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
+    let [tag, flags, rest @ ..] = bytes else {
+        return Err(DecodeError::Malformed);
+    };
     if tag >> 5 != VERSION {
         return Err(DecodeError::Version);
     }
-    let flags = reader.byte().ok_or(DecodeError::Malformed)?;
-    let known = match tag {
-        VOTE_REQUEST => PRE,
-        VOTE_ANSWER => PRE | GRANTED,
-        HEARTBEAT | APPEND => 0,
-        ACKNOWLEDGE => UNCOUNTED | SETTLED,
-        REJECT => UNCOUNTED,
-        _ => return Err(DecodeError::Kind),
-    };
-    if flags & !known != 0 || (tag == VOTE_ANSWER && flags == PRE) {
+    let (kind, known) = Kind::of(tag & 0x1F).ok_or(DecodeError::Kind)?;
+    if flags & !known != 0 || (kind == Kind::VoteAnswer && *flags == PRE) {
         return Err(DecodeError::Kind);
     }
-    fields(tag, flags, &mut reader).ok_or(DecodeError::Malformed)
+    Ok(Opened { kind, flags: *flags, reader: Reader(rest) })
 }
 
-#[inline(always)] // Called from one place, and what it gives is large.
-fn fields<'a>(tag: u8, flags: u8, reader: &mut Reader<'a>) -> Option<Datagram<'a>> {
-    let term = Term(reader.word()?);
-    let message = match tag {
-        VOTE_REQUEST => {
-            let attempt = round(reader)?;
-            let standing = match flags & PRE {
-                0 => Standing::Real(promised_by_peer(term)),
-                _ => Standing::Pre,
-            };
-            Message::VoteRequest { standing, attempt, last: promised_by_peer(position(reader)?) }
+impl<'a> Opened<'a> {
+    pub(crate) fn vote_request(mut self) -> Option<(Term, VoteRequest)> {
+        let [term, attempt, last_term, last] = self.only()?;
+        let (term, last) = (word(term)?, position(last_term, last)?);
+        let standing = match self.flags & PRE {
+            0 => Standing::Real(promised_by_peer(Term(term))),
+            _ => Standing::Pre,
+        };
+        let (attempt, last) = (Round(attempt), promised_by_peer(last));
+        Some((Term(term), VoteRequest { standing, attempt, last }))
+    }
+
+    pub(crate) fn vote_answer(mut self) -> Option<(Term, VoteAnswer)> {
+        let [term, number] = self.only()?;
+        let term = Term(word(term)?);
+        let answer = match self.flags {
+            0 => Answer::Refused,
+            GRANTED => Answer::Granted(promised_by_peer(term)),
+            _ => Answer::PreGranted,
+        };
+        Some((term, VoteAnswer { number: Round(number), answer }))
+    }
+
+    pub(crate) fn heartbeat(mut self) -> Option<(Term, Heartbeat)> {
+        let [term, round, committed] = self.only()?;
+        let heartbeat = Heartbeat { round: Round(round), committed: index(committed)? };
+        Some((Term(word(term)?), heartbeat))
+    }
+
+    #[inline(always)] // What it gives is large, and its caller takes it apart at once.
+    pub(crate) fn append(mut self) -> Option<(Term, Append<'a>)> {
+        let [term, round, previous, term_below, above] = self.reader.numbers()?;
+        let above = (above >> 1) as i64 ^ -((above & 1) as i64);
+        let committed = previous.checked_add_signed(above)?;
+        let term = word(term)?;
+        let term_below = u64::from(term).checked_sub(term_below)?;
+        let (previous, committed) = (position(term_below, previous)?, index(committed)?);
+        let entries = Entries::parse(previous.term, self.reader.0)?;
+        // Nobody leads in a term and appends entries of a later one.
+        let end = previous.index.0 + u64::from(entries.len());
+        if entries.last_term() > Term(term) || end >= Index::LIMIT.0 {
+            return None;
         }
-        VOTE_ANSWER => {
-            let answer = match flags {
-                0 => Answer::Refused,
-                GRANTED => Answer::Granted(promised_by_peer(term)),
-                _ => Answer::PreGranted,
-            };
-            Message::VoteAnswer { number: round(reader)?, answer }
-        }
-        HEARTBEAT => Message::Heartbeat { round: round(reader)?, committed: index(reader)? },
-        APPEND => return Some(Datagram { term, message: append(term, reader)? }),
-        ACKNOWLEDGE => {
-            let (round, index) = (round(reader)?, promised_by_peer(index(reader)?));
-            let settled = flags & SETTLED != 0;
-            Message::Acknowledge { round, index, settled, standing: counted(flags) }
-        }
-        _ => {
-            let (round, previous) = (round(reader)?, index(reader)?);
-            Message::Reject { round, previous, hint: position(reader)?, standing: counted(flags) }
-        }
-    };
-    reader.0.is_empty().then_some(Datagram { term, message })
+        Some((Term(term), Append { round: Round(round), previous, committed, entries }))
+    }
+
+    #[inline(always)] // As above.
+    pub(crate) fn acknowledge(mut self) -> Option<(Term, Acknowledge)> {
+        let [term, round, held] = self.only()?;
+        let (round, index) = (Round(round), promised_by_peer(index(held)?));
+        let (settled, standing) = (self.flags & SETTLED != 0, self.counted());
+        Some((Term(word(term)?), Acknowledge { round, index, settled, standing }))
+    }
+
+    pub(crate) fn reject(mut self) -> Option<(Term, Reject)> {
+        let [term, round, previous, hint_term, hint] = self.only()?;
+        let (previous, hint) = (index(previous)?, position(hint_term, hint)?);
+        let (round, standing) = (Round(round), self.counted());
+        Some((Term(word(term)?), Reject { round, previous, hint, standing }))
+    }
+
+    /// Numbers, and nothing behind them.
+    fn only<const N: usize>(&mut self) -> Option<[u64; N]> {
+        self.reader.numbers().filter(|_| self.reader.0.is_empty())
+    }
+
+    const fn counted(&self) -> Counted {
+        if self.flags & UNCOUNTED != 0 { Counted::No } else { Counted::Yes }
+    }
 }
 
-#[inline(always)]
-fn append<'a>(term: Term, reader: &mut Reader<'a>) -> Option<Message<'a>> {
-    let (round, index) = (round(reader)?, index(reader)?);
-    let below = Term(term.0.checked_sub(reader.word()?)?);
-    let above = reader.number()?;
-    let above = (above >> 1) as i64 ^ -((above & 1) as i64);
-    let committed = Index(index.0.checked_add_signed(above)?);
-    let previous = Position { term: below, index };
-    let entries = Entries::parse(below, reader.0)?;
-    // Nobody leads in a term and appends entries of a later one.
-    let sound = entries.last_term() <= term
-        && below < Term::LIMIT
-        && committed < Index::LIMIT
-        && index.0 + u64::from(entries.len()) < Index::LIMIT.0;
-    sound.then_some(Message::Append { round, previous, committed, entries })
+fn word(number: u64) -> Option<u32> {
+    u32::try_from(number).ok()
 }
 
-fn round(reader: &mut Reader<'_>) -> Option<Round> {
-    reader.number().map(Round)
+fn index(number: u64) -> Option<Index> {
+    (number < Index::LIMIT.0).then_some(Index(number))
 }
 
-fn index(reader: &mut Reader<'_>) -> Option<Index> {
-    reader.number().map(Index).filter(|index| *index < Index::LIMIT)
-}
-
-fn position(reader: &mut Reader<'_>) -> Option<Position> {
-    let term = reader.word().map(Term).filter(|term| *term < Term::LIMIT)?;
-    Some(Position { term, index: index(reader)? })
+fn position(term: u64, number: u64) -> Option<Position> {
+    let (term, index) = (Term(word(term)?), index(number)?);
+    (term < Term::LIMIT).then_some(Position { term, index })
 }
 
 fn uncounted(standing: Counted) -> u8 {
     if standing == Counted::No { UNCOUNTED } else { 0 }
-}
-
-fn counted(flags: u8) -> Counted {
-    if flags & UNCOUNTED != 0 { Counted::No } else { Counted::Yes }
 }

@@ -8,6 +8,7 @@
 mod codec;
 mod envelope;
 
+pub(crate) use self::codec::{Kind, open, write_acknowledge, write_append};
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 use crate::durable::Durable;
@@ -32,80 +33,91 @@ pub struct Datagram<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message<'a> {
     /// "May I lead?"
-    VoteRequest {
-        /// Whether this stands for real.
-        standing: Standing,
-        /// Counts the requests of one candidate, so that two of them are never the same bytes.
-        attempt: Round,
-        /// How far the sender's log goes, of what it could not lose.
-        last: Durable<Position>,
-    },
+    VoteRequest(VoteRequest),
     /// The answer to a vote request; a refusal also tells a sender from the past of the term.
-    VoteAnswer {
-        /// The attempt that is answered with "I would"; else a number that is new each time.
-        number: Round,
-        /// What is answered.
-        answer: Answer,
-    },
+    VoteAnswer(VoteAnswer),
     /// "I lead, and this is committed."
-    Heartbeat {
-        /// To be echoed.
-        round: Round,
-        /// The leader's commit.
-        committed: Index,
-    },
+    Heartbeat(Heartbeat),
     /// "After this entry come these."
-    Append {
-        /// To be echoed.
-        round: Round,
-        /// The position of the entry before the first.
-        previous: Position,
-        /// The leader's commit.
-        committed: Index,
-        /// The entries; encoding leaves them to the caller, who knows how many fit.
-        entries: Entries<'a>,
-    },
+    Append(Append<'a>),
     /// "I hold everything that you have, up to here."
-    Acknowledge {
-        /// The round heard last from this leader.
-        round: Round,
-        /// The last entry that matches the leader's and is durable.
-        index: Durable<Index>,
-        /// Whether nothing that matches is still waiting to be durable.
-        settled: bool,
-        /// Whether the sender is a member whose promises count.
-        standing: Counted,
-    },
+    Acknowledge(Acknowledge),
     /// "The entry before your first one is not mine."
-    Reject {
-        /// The round heard last from this leader.
-        round: Round,
-        /// The index that the append named as its previous one.
-        previous: Index,
-        /// The sender's last entry below that which might match.
-        hint: Position,
-        /// Whether the sender is a member whose promises count.
-        standing: Counted,
-    },
+    Reject(Reject),
 }
 
-impl Message<'_> {
-    /// Whether a sender from an earlier term waits for an answer, and so is told of the later one.
-    pub(crate) const fn wants_answer(&self) -> bool {
-        matches!(self, Self::VoteRequest { .. } | Self::Heartbeat { .. } | Self::Append { .. })
-    }
+/// "May I lead?"
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoteRequest {
+    /// Whether this stands for real.
+    pub standing: Standing,
+    /// Counts the requests of one candidate, so that two of them are never the same bytes.
+    pub attempt: Round,
+    /// How far the sender's log goes, of what it could not lose.
+    pub last: Durable<Position>,
+}
 
-    /// What tells two messages of one sender and one term apart.
-    pub(crate) const fn number(&self) -> Round {
-        match self {
-            Self::VoteRequest { attempt, .. } => *attempt,
-            Self::VoteAnswer { number, .. } => *number,
-            Self::Heartbeat { round, .. }
-            | Self::Append { round, .. }
-            | Self::Acknowledge { round, .. }
-            | Self::Reject { round, .. } => *round,
-        }
-    }
+/// The answer to a vote request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoteAnswer {
+    /// The attempt that is answered with "I would"; else a number that is new each time.
+    pub number: Round,
+    /// What is answered.
+    pub answer: Answer,
+}
+
+/// "I lead, and this is committed."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Heartbeat {
+    /// To be echoed.
+    pub round: Round,
+    /// The leader's commit.
+    pub committed: Index,
+}
+
+/// "After this entry come these."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Append<'a> {
+    /// To be echoed.
+    pub round: Round,
+    /// The position of the entry before the first.
+    pub previous: Position,
+    /// The leader's commit.
+    pub committed: Index,
+    /// The entries; encoding leaves them to the caller, who knows how many fit.
+    pub entries: Entries<'a>,
+}
+
+/// "I hold everything that you have, up to here."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Acknowledge {
+    /// The round heard last from this leader.
+    pub round: Round,
+    /// The last entry that matches the leader's and is durable.
+    pub index: Durable<Index>,
+    /// Whether nothing that matches is still waiting to be durable.
+    pub settled: bool,
+    /// Whether the sender is a member whose promises count.
+    pub standing: Counted,
+}
+
+/// "The entry before your first one is not mine."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reject {
+    /// The round heard last from this leader.
+    pub round: Round,
+    /// The index that the append named as its previous one.
+    pub previous: Index,
+    /// The sender's last entry below that which might match.
+    pub hint: Position,
+    /// Whether the sender is a member whose promises count.
+    pub standing: Counted,
 }
 
 /// Whether a vote is asked for, or only whether there would be one.

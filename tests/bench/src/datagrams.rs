@@ -4,7 +4,7 @@
 //! to a high one of each: by their storage, and by letting time pass.
 
 use crate::cluster::{Cluster, FIRST_COMMAND, FOLLOWERS, LEADER, TERM};
-use raft_core::wire::{self, Datagram, Message};
+use raft_core::wire::{self, Acknowledge, Append, Datagram, Heartbeat, Message};
 use raft_core::{Index, Round};
 
 /// The bytes of a datagram, without what a link puts around it.
@@ -45,7 +45,7 @@ fn first_heartbeat_of(cluster: &mut Cluster, round: Round) -> usize {
         cluster.tick();
         let Some(bytes) = cluster.send(LEADER) else { continue };
         let length = bytes.len();
-        let Message::Heartbeat { round: now, .. } = message(bytes) else {
+        let Message::Heartbeat(Heartbeat { round: now, .. }) = message(bytes) else {
             panic!("an idle leader sends heartbeats")
         };
         if now == round {
@@ -61,7 +61,7 @@ fn appends(cluster: &mut Cluster, previous: Index, count: u32) -> usize {
     let lengths = FOLLOWERS.map(|_| {
         let bytes = cluster.send(LEADER).expect("an append for each follower");
         match message(bytes) {
-            Message::Append { previous: after, entries, .. } => {
+            Message::Append(Append { previous: after, entries, .. }) => {
                 assert_eq!((after.index, entries.len()), (previous, count));
             }
             other => panic!("an append, not {other:?}"),
@@ -77,7 +77,7 @@ fn answers(cluster: &mut Cluster, index: Index) -> usize {
         cluster.flush(follower);
         let bytes = cluster.send(follower).expect("an answer of each follower");
         match message(bytes) {
-            Message::Acknowledge { index: held, .. } => assert_eq!(held.get(), index),
+            Message::Acknowledge(Acknowledge { index: held, .. }) => assert_eq!(held.get(), index),
             other => panic!("an acknowledgement, not {other:?}"),
         }
         bytes.len()

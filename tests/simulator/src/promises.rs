@@ -5,7 +5,9 @@
 use crate::Cluster;
 use crate::cluster::Letter;
 use crate::words::{self, Words};
-use raft_core::wire::{self, Answer, Counted, Message, Standing};
+use raft_core::wire::{
+    self, Acknowledge, Answer, Counted, Message, Standing, VoteAnswer, VoteRequest,
+};
 use raft_core::{Ballot, Index, NodeId, Position, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,16 +45,18 @@ impl Promises {
         let id = node.status().id;
         let known = |index| node.log().term(index);
         let promised = match datagram.message {
-            Message::VoteRequest { last, .. } => Some(last.get()),
-            Message::Acknowledge { index, standing: Counted::Yes, .. } => {
+            Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
+            Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. }) => {
                 let index = index.get();
                 known(index).map(|term| Position { term, index })
             }
             _ => None,
         };
         let vote = match datagram.message {
-            Message::VoteAnswer { answer: Answer::Granted(_), .. } => Some(NodeId(letter.to)),
-            Message::VoteRequest { standing: Standing::Real(_), .. } => Some(id),
+            Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
+                Some(NodeId(letter.to))
+            }
+            Message::VoteRequest(VoteRequest { standing: Standing::Real(_), .. }) => Some(id),
             _ => None,
         };
         let memory = &mut node.storage_mut().memory;

@@ -1,6 +1,9 @@
 //! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
-use raft_core::wire::{Answer, Counted, Datagram, Message, Standing};
+use raft_core::wire::{
+    Acknowledge, Answer, Append, Counted, Datagram, Heartbeat, Message, Reject, Standing,
+    VoteAnswer, VoteRequest,
+};
 use raft_core::{Entries, Kind, Machine, Position, Term};
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
@@ -49,29 +52,31 @@ pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
 /// What a datagram says.
 pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
     let said = match datagram.message {
-        Message::VoteRequest { standing, attempt, last } => {
+        Message::VoteRequest(VoteRequest { standing, attempt, last }) => {
             let what = if standing == Standing::Pre { "would you vote" } else { "vote" };
             format!("{what} for me? last {}, question {}", position(last.get()), attempt.0)
         }
-        Message::VoteAnswer { answer: Answer::Refused, .. } => "no".to_owned(),
-        Message::VoteAnswer { answer: Answer::PreGranted, number } => {
+        Message::VoteAnswer(VoteAnswer { answer: Answer::Refused, .. }) => "no".to_owned(),
+        Message::VoteAnswer(VoteAnswer { answer: Answer::PreGranted, number }) => {
             format!("I would, as to question {}", number.0)
         }
-        Message::VoteAnswer { answer: Answer::Granted(_), .. } => "you have my vote".to_owned(),
-        Message::Heartbeat { round, committed } => {
+        Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
+            "you have my vote".to_owned()
+        }
+        Message::Heartbeat(Heartbeat { round, committed }) => {
             format!("heartbeat, round {}, commit {}", round.0, committed.0)
         }
-        Message::Append { round, previous, committed, entries } => {
+        Message::Append(Append { round, previous, committed, entries }) => {
             let list = entry_list::<M>(entries);
             let (after, round, commit) = (position(previous), round.0, committed.0);
             format!("append after {after} [{list}], round {round}, commit {commit}")
         }
-        Message::Acknowledge { round, index, settled, standing } => {
+        Message::Acknowledge(Acknowledge { round, index, settled, standing }) => {
             let more = if settled { "" } else { ", more to come" };
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
         }
-        Message::Reject { round, previous, hint, .. } => {
+        Message::Reject(Reject { round, previous, hint, .. }) => {
             format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
         }
     };

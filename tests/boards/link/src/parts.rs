@@ -3,7 +3,9 @@
 use crate::input::Input;
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
-use raft_core::wire::{Answer, Datagram, Envelope, Message, decode, encode};
+use raft_core::wire::{
+    Answer, Append, Datagram, Envelope, Heartbeat, Message, VoteAnswer, decode, encode,
+};
 use raft_core::{
     AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Packet, Position,
     Recipient, Round, Term,
@@ -118,12 +120,12 @@ pub fn wire(input: &mut Input) {
     look(black_box(entries));
     let round = Round(input.long());
     let message = match input.byte() {
-        0 => Message::VoteAnswer { number: round, answer: Answer::Refused },
-        1 => Message::VoteAnswer { number: round, answer: Answer::PreGranted },
-        2 => Message::Heartbeat { round, committed: input.index() },
+        0 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::Refused }),
+        1 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::PreGranted }),
+        2 => Message::Heartbeat(Heartbeat { round, committed: input.index() }),
         _ => {
             let (previous, committed) = (input.position(), input.index());
-            Message::Append { round, previous, committed, entries }
+            Message::Append(Append { round, previous, committed, entries })
         }
     };
     let datagram = Datagram { term: Term(input.word()), message };

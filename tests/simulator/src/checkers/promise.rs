@@ -2,7 +2,9 @@
 
 use super::{Book, Registry, Verdict, View};
 use crate::words;
-use raft_core::wire::{self, Answer, Counted, Message, Standing};
+use raft_core::wire::{
+    self, Acknowledge, Answer, Counted, Message, Reject, Standing, VoteAnswer, VoteRequest,
+};
 use raft_core::{Ballot, Index, NodeId, Position};
 
 /// Everything that a datagram promises would survive a power cut now, and no vote is given twice.
@@ -19,8 +21,8 @@ pub(super) fn promises_are_durable(
     let kept = &disk.account.flushed;
     let said = || words::datagram::<crate::registers::Registers>(&datagram);
     let promised = match datagram.message {
-        Message::VoteRequest { last, .. } => Some(last.get()),
-        Message::Acknowledge { index, standing: Counted::Yes, .. } => {
+        Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
+        Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. }) => {
             let index = index.get();
             let stamp = view.log.get(index).ok_or_else(|| format!("{id} lacks: {}", said()))?;
             Some(Position { term: stamp.term, index })
@@ -35,10 +37,10 @@ pub(super) fn promises_are_durable(
         }
     }
     let vote = match datagram.message {
-        Message::VoteAnswer { answer: Answer::Granted(_), .. } => NodeId(to),
-        Message::VoteRequest { standing: Standing::Real(_), .. } => NodeId(id),
-        Message::Acknowledge { standing: Counted::Yes, .. }
-        | Message::Reject { standing: Counted::Yes, .. }
+        Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => NodeId(to),
+        Message::VoteRequest(VoteRequest { standing: Standing::Real(_), .. }) => NodeId(id),
+        Message::Acknowledge(Acknowledge { standing: Counted::Yes, .. })
+        | Message::Reject(Reject { standing: Counted::Yes, .. })
             if kept.ballot.term != datagram.term || view.lost =>
         {
             return Err(format!("{id}'s disk is of term {}: {}", kept.ballot.term.0, said()));

@@ -5,9 +5,9 @@
 #![no_std]
 #![no_main]
 
+use core::convert::Infallible;
 use cortex_m_rt::entry;
 use lamp::{Command, Lamp};
-use core::convert::Infallible;
 use raft_core::{
     ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Recipient, Record, Storage,
 };
