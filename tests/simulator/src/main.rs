@@ -6,11 +6,11 @@ use raft_simulator::runner::{self, Report};
 use raft_simulator::tally::Count;
 use raft_simulator::trace;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const USAGE: &str = "\
 usage: raft-simulator --seeds A..B      run these seeds on all cores
-       raft-simulator --minutes M       run seeds from 0 on until time is up
+       raft-simulator --minutes M       run seeds that the clock chooses until time is up
        raft-simulator --seed X          run one seed
        raft-simulator --seed X --trace  and tell what happened in it";
 
@@ -49,7 +49,10 @@ fn main() -> ExitCode {
     let report = match task {
         Task::Seeds(first, last) => runner::run_many(first, Some(last), None),
         Task::Minutes(minutes) => {
-            runner::run_many(0, None, Some(Duration::from_secs(60 * minutes)))
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let first = since.map_or(0, |since| since.as_secs()) << 20;
+            println!("seeds from {first} on");
+            runner::run_many(first, None, Some(Duration::from_secs(60 * minutes)))
         }
         Task::Seed(seed) => runner::run_many(seed, seed.checked_add(1), None),
         Task::Trace(seed) => {

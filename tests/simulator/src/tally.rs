@@ -50,11 +50,12 @@ pub enum Count {
     Priorities,
     Healed,
     Spared,
+    Guests,
     Crowded,
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 44] = [
+const ROWS: [(Count, &str); 45] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -98,6 +99,7 @@ const ROWS: [(Count, &str); 44] = [
     (Count::Priorities, "changes of priority"),
     (Count::Healed, "ends in which a quorum was left in peace"),
     (Count::Spared, "ends with others that stayed hostile"),
+    (Count::Guests, "blank disks that were to catch up in the end"),
     (Count::Crowded, "ends with a full log"),
 ];
 

@@ -35,10 +35,10 @@ fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
     // What nodes do, what a plan draws and what is recorded all change these: take the new ones over.
     let expected: [u64; 4] = [
-        0xDD3C_396C_B5B3_7B9E,
-        0x77CB_84DE_843B_6FDA,
+        0xEE13_B915_01EF_7602,
+        0xB5FE_7BBA_9860_98C4,
         0x95F2_5190_CC1D_DAC5,
-        0xC486_41A2_D3E7_8D6C,
+        0x22BB_05DE_16C5_C407,
     ];
     assert_eq!(hashes, expected);
 }

@@ -95,6 +95,15 @@ impl World {
             let place = self.random.below(whole.len() as u32) as usize;
             whole.swap_remove(place);
         }
+        // Whoever came back with a blank disk counts for nothing, and must be served all the same.
+        for id in self.plan.ids().filter(|id| !whole.contains(id)).collect::<Vec<_>>() {
+            let blank = self.checkers.view(id).lost;
+            let sound = self.cluster.disk(id).is_some_and(|disk| !disk.broken && !disk.rotten);
+            if blank && sound && self.random.below(2) == 0 {
+                self.tally.add(Count::Guests);
+                whole.push(id);
+            }
+        }
         whole.sort_unstable();
         self.tally.add(Count::Healed);
         self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
