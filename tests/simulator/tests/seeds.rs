@@ -33,7 +33,7 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
 #[test]
 fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
-    // What nodes do, what a plan draws and what is recorded all change these: take the new ones over.
+    // What nodes do, what a plan draws and what is recorded all change these: take over new ones.
     let expected: [u64; 4] = [
         0xEE13_B915_01EF_7602,
         0xB5FE_7BBA_9860_98C4,

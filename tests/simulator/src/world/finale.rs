@@ -280,7 +280,7 @@ impl World {
         }
         let elections = self.tally.get(Count::Elections);
         let commits = self.checkers.commits();
-        if elections == 0 || elections > 12 || commits < 10 {
+        if elections == 0 || elections > 4 || commits < 60 {
             let words = format!("{elections} elections and {commits} commits in a calm seed");
             return Err(Broken::new("floors", words));
         }
