@@ -60,7 +60,9 @@ impl World {
     fn end_crowded(&mut self, spared: &[u8]) -> Outcome {
         self.tally.add(Count::Crowded);
         self.clients.resting = true;
-        self.until(8 * self.plan.patience, |_| false)?;
+        // Whoever has room left is still served: that takes letters, and comes to an end.
+        let patience = 8 * self.plan.patience + self.catching_up(spared);
+        self.until(patience, |_| false)?;
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         let leader = self.common_leader(spared);
         let before = self.begin_peace();
