@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 fn scripts() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let entries = fs::read_dir(folder).expect("the folder of the stories");
+    let entries = fs::read_dir(folder).expect("the folder of the scenarios");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths
@@ -31,7 +31,7 @@ fn every_story_ends_as_it_is_told() {
         }
     }
     assert!(failures.is_empty(), "{}\n(REWRITE=1 rewrites transcripts)", failures.join("\n"));
-    assert!(paths.len() > 20, "only {} stories", paths.len());
+    assert!(paths.len() > 20, "only {} scenarios", paths.len());
 }
 
 fn first_difference(text: &str, told: &str) -> String {

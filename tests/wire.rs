@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use raft_core::wire::{Append, DecodeError, Message, decode, encode};
 use raft_core::{DropReason, Frame, NodeId};
 use raft_simulator::forge::Forge;
-use raft_simulator::{Cluster, Settings, words};
+use raft_simulator::words::{Words, datagram as said};
+use raft_simulator::{Cluster, Settings};
 
 /// The bytes of a datagram that was read, written again.
 fn again(bytes: &[u8]) -> Vec<u8> {
@@ -37,7 +38,7 @@ fn the_vectors_of_the_document_say_what_it_says() {
     assert_eq!(table.len(), 11);
     for (bytes, says) in table {
         let datagram = decode(&bytes).unwrap_or_else(|error| panic!("{says}: {error:?}"));
-        assert_eq!(words::datagram::<words::Words>(&datagram), says, "{bytes:02x?}");
+        assert_eq!(said::<Words>(&datagram), says, "{bytes:02x?}");
         assert_eq!(again(&bytes), bytes, "{says}");
     }
 }
@@ -105,7 +106,7 @@ proptest! {
             let shorter = again(&bytes);
             prop_assert!(shorter.len() <= bytes.len());
             let same = decode(&shorter).expect("ours");
-            prop_assert_eq!(words::datagram::<words::Words>(&same), words::datagram::<words::Words>(&datagram));
+            prop_assert_eq!(said::<Words>(&same), said::<Words>(&datagram));
         }
     }
 

@@ -162,6 +162,8 @@ impl Clients {
     ) {
         let any = self.first_node + self.random.below(u32::from(self.nodes)) as u8;
         let soon = tick + 1 + self.random.below(3);
+        // Where nobody leads it helps nobody to ask in every tick.
+        let later = soon + self.random.below(1 + self.patience / 4);
         let client = &mut self.all[client];
         match outcome {
             Some(Ok(position)) => {
@@ -185,7 +187,7 @@ impl Clients {
             }
             Some(Err(ProposeError::NotLeader(_) | ProposeError::Stopped(_))) | None => {
                 client.node = any;
-                client.state = State::Asks(soon);
+                client.state = State::Asks(later);
             }
         }
         if self.resting && matches!(client.state, State::Asks(_)) {

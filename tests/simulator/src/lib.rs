@@ -1,4 +1,17 @@
 //! Whole-cluster histories under every fault that a seed can draw.
+//!
+//! One [`cluster`] of real nodes, real bytes and storage that forgets serves both ways to move it:
+//! [`script`]s, line by line, and a [`world`] that carries out the [`plan`] of a seed.
+//!
+//! - `cluster`, `disk`, `ledger`, `words`, `forge`: nodes, what they keep, what they say;
+//! - `script`, `promises`: the language of `tests/scenarios`, and what must hold in every scenario;
+//! - `random`, `plan`: what a seed draws;
+//! - `registers`, `clients`: what the cluster is used for, and what its users see;
+//! - `network`, `faults`: what happens to letters, and to nodes;
+//! - `checkers`: what must hold after every step, whatever happened;
+//! - `register`, `linearizability`: whether what the clients saw is possible at all;
+//! - `trace`, `recorder`, `tally`, `timeline`: what is kept of a history, and shown;
+//! - `world`, `runner`: one history, and many.
 
 pub mod checkers;
 pub mod clients;

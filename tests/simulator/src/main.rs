@@ -9,12 +9,12 @@ use raft_simulator::tally::Count;
 use raft_simulator::timeline::{self, Cast, Span};
 use raft_simulator::{trace, words};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const USAGE: &str = "\
 usage: raft-simulator --seeds A..B                  run these seeds on all cores
        raft-simulator --seeds A..B --until-failure  and stop at the first that fails
-       raft-simulator --minutes M                   run seeds from 0 on until time is up
+       raft-simulator --minutes M                   run seeds that the clock chooses until time is up
        raft-simulator --seed X                      run one seed
        raft-simulator --seed X --trace              and tell what happened in it
        raft-simulator --seed X --timeline FILE      and draw what happened, as a page";
@@ -58,7 +58,10 @@ fn main() -> ExitCode {
     let limits = match task {
         Task::Seeds { first, last, until_failure } => Limits { until_failure, ..to(first, last) },
         Task::Minutes(minutes) => {
-            Limits { time: Some(Duration::from_secs(60 * minutes)), ..to(0, u64::MAX) }
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let first = since.map_or(0, |since| since.as_secs()) << 20;
+            println!("seeds from {first} on");
+            Limits { time: Some(Duration::from_secs(60 * minutes)), ..to(first, u64::MAX) }
         }
         Task::Seed(seed) | Task::Trace(seed) | Task::Timeline(seed, _) => {
             to(seed, seed.saturating_add(1))

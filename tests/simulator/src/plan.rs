@@ -97,8 +97,13 @@ pub struct Rates {
     pub campaign: u32,
     /// A node's priority changes.
     pub priority: u32,
+    /// Leaders are asked for many commands at once.
+    pub burst: u32,
     /// A letter from another cluster comes in.
     pub stray: u32,
+    /// Of so many of 65,536 elections the winner fails within a few trips, in the middle of what a
+    /// new leader does: that is when logs come to differ.
+    pub ambush: u32,
 }
 
 /// What one seed does.
@@ -233,7 +238,7 @@ fn draw_nodes(
     let (slow, lazy) = (random.below(4) == 0, random.pick(&[0, 0, 1, 2, 3]));
     let packets = random.pick(&[u32::MAX, u32::MAX, u32::MAX, 1, 3]);
     let draw = |_| {
-        let roomy = (least + 1500 * entry_bytes) << random.below(2);
+        let roomy = (least + 1200 * entry_bytes) << random.below(2);
         let tight = least + random.below(120 * entry_bytes as u32) as usize;
         Habits {
             log_bytes: if crowded { tight } else { roomy },
@@ -301,8 +306,11 @@ impl Rates {
             wipe: once_in(50),
             campaign: once_in(3),
             priority: once_in(10),
+            burst: once_in(1),
             stray: once_in(4),
+            ambush: 0,
         };
+        rates.ambush = random.pick(&[0, 16_384, 49_152]);
         // Now and then a partition stays until the end; mostly long enough for another leader.
         if rates.heal == 0 && random.below(4) > 0 {
             rates.heal = 65_536 / (4 * base);

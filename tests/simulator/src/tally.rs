@@ -14,6 +14,7 @@ pub enum Count {
     Answers,
     Retries,
     TwiceApplied,
+    Burst,
     Full,
     NotLeader,
     Letters,
@@ -37,6 +38,7 @@ pub enum Count {
     Partitions,
     OneWay,
     Bridges,
+    Ambushes,
     Jumps,
     Sleeps,
     SleepsCompared,
@@ -48,11 +50,12 @@ pub enum Count {
     Priorities,
     Healed,
     Spared,
+    Guests,
     Crowded,
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 42] = [
+const ROWS: [(Count, &str); 45] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -60,6 +63,7 @@ const ROWS: [(Count, &str); 42] = [
     (Count::Answers, "commands answered"),
     (Count::Retries, "commands asked for again"),
     (Count::TwiceApplied, "commands applied twice, having been asked for twice"),
+    (Count::Burst, "commands that came in bursts"),
     (Count::Full, "refusals of a full log"),
     (Count::NotLeader, "refusals of a node that does not lead"),
     (Count::Letters, "datagrams sent"),
@@ -83,6 +87,7 @@ const ROWS: [(Count, &str); 42] = [
     (Count::Partitions, "partitions"),
     (Count::OneWay, "partitions one way only"),
     (Count::Bridges, "partitions with a bridge"),
+    (Count::Ambushes, "leaders that failed soon after their election"),
     (Count::Jumps, "jumps of a clock"),
     (Count::Sleeps, "sleeps"),
     (Count::SleepsCompared, "sleeps compared with staying awake"),
@@ -94,6 +99,7 @@ const ROWS: [(Count, &str); 42] = [
     (Count::Priorities, "changes of priority"),
     (Count::Healed, "ends in which a quorum was left in peace"),
     (Count::Spared, "ends with others that stayed hostile"),
+    (Count::Guests, "blank disks that were to catch up in the end"),
     (Count::Crowded, "ends with a full log"),
 ];
 

@@ -33,7 +33,13 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
 #[test]
 fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
-    let expected: [u64; 4] = [0, 0, 0, 0];
+    // What nodes do, what a plan draws and what is recorded all change these: take over new ones.
+    let expected: [u64; 4] = [
+        0x3BBD_31E6_88B0_8F14,
+        0xC809_4B27_4087_91EE,
+        0xA91B_8C4A_24E9_E684,
+        0xD937_ECE4_7EB3_2AF5,
+    ];
     assert_eq!(hashes, expected);
 }
 

@@ -104,6 +104,19 @@ pub(super) fn leader_completeness(book: &mut Book, step: &Step<'_>) -> Verdict {
     }
 }
 
+/// A leader counts copies only of entries of its own term; older ones are committed with them. One
+/// of an earlier term may lie on a quorum of disks and still give way to another leader's.
+pub(super) fn leaders_commit_in_their_own_term(_: &mut Book, step: &Step<'_>) -> Verdict {
+    let (before, now) = (step.before, step.status);
+    if now.role != RoleName::Leader || now.committed <= before.committed {
+        return Ok(());
+    }
+    match step.before.log.get(now.committed) {
+        Some(stamp) if stamp.term == now.term => Ok(()),
+        stamp => Err(format!("{} of {:?} commits by counting {stamp:?}", step.id, now.term)),
+    }
+}
+
 /// No two nodes ever know different entries to be committed at one index.
 pub(super) fn state_machine_safety(book: &mut Book, step: &Step<'_>) -> Verdict {
     let index = step.status.committed;

@@ -65,6 +65,7 @@ fn a_lie_is_told_by_the_checker_that_it_concerns() {
     let lies = [
         ("terms are monotonic", told(2, |status| status.term = Term(0), 2)),
         ("election safety", told(2, |status| status.role = RoleName::Leader, 2)),
+        ("leaders have durable votes", told(2, |status| status.role = RoleName::Leader, 2)),
         ("leader append-only", told(1, |_| {}, 1)),
         ("commits stay", told(2, |status| status.committed = Index(1), 2)),
         ("commits need durable quorums", told(1, |status| status.committed = Index(3), 2)),
@@ -208,14 +209,14 @@ fn a_disk_that_keeps_less_or_more_than_it_said_is_told() {
     };
     assert_eq!(crashed(|_| {}), Ok(()));
     let less = crashed(|disk| {
-        let ballot = raft_core::Ballot { term: Term(9), vote: None };
+        let ballot = Ballot { term: Term(9), vote: None };
         disk.account.write(Record::Ballot(ballot));
         disk.account.flush();
     });
     assert_eq!(less.expect_err("less").checker, "storage says what was flushed");
     let more = crashed(|disk| {
         let kept = disk.account.clone();
-        let ballot = raft_core::Ballot { term: Term(9), vote: None };
+        let ballot = Ballot { term: Term(9), vote: None };
         disk.write(Record::Ballot(ballot)).expect("room");
         disk.flush().expect("room");
         disk.account = kept;
@@ -262,4 +263,28 @@ fn a_turn_over_its_bound_is_told() {
 fn forged_commits_do_not_pass() {
     let broken = after(2, 1, "append term=1 round=9 after=2 after-term=1 words=1:x commit=3");
     assert_eq!(broken.checker, "commits need durable quorums", "{broken:?}");
+}
+
+#[test]
+fn a_vote_that_changes_within_a_term_is_told() {
+    let (mut cluster, mut checkers) = settled();
+    let vote = Ballot { term: Term(1), vote: Some(NodeId(3)) };
+    let disk = cluster.node_mut(2).expect("it runs").storage_mut();
+    disk.write(Record::Ballot(vote)).expect("room");
+    let broken = checkers.look(2, &cluster).expect_err("it had voted for 1");
+    assert_eq!(broken.checker, "votes are kept", "{broken:?}");
+}
+
+#[test]
+fn a_leader_that_counts_copies_of_an_earlier_term_is_told() {
+    let (cluster, mut checkers) = settled();
+    let mut status = cluster.node(1).expect("it runs").status();
+    status.term = Term(2);
+    checkers.views[0].committed = Index(1);
+    let node = cluster.node(1).expect("it runs");
+    let (views, before) = (&checkers.views, &checkers.views[0]);
+    let (kept, last_before, first_id) = (Index(2), Index(2), 1);
+    let (id, status, cluster) = (1, &status, &cluster);
+    let step = Step { id, node, status, before, kept, last_before, cluster, views, first_id };
+    assert!(commit::leaders_commit_in_their_own_term(&mut checkers.book, &step).is_err());
 }

@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, ClusterNode};
 use crate::disk::Disk;
 use crate::ledger::{Ledger, Stamp};
 use crate::registers::Registers;
-use raft_core::{Index, NodeId, RoleName, Status, Term};
+use raft_core::{Ballot, Index, NodeId, RoleName, Status, Term};
 use std::collections::BTreeMap;
 
 pub use work::Turn;
@@ -62,6 +62,8 @@ pub struct View {
     /// What its machine had seen.
     pub applied: Index,
     durable: Index,
+    /// The last ballot that it gave to its disk.
+    ballot: Ballot,
     /// The stamps of its log.
     log: Ledger,
     /// Whether its promises were destroyed: from then on it makes none.
@@ -80,6 +82,7 @@ impl View {
             committed: Index::ZERO,
             applied: Index::ZERO,
             durable: Index::ZERO,
+            ballot: Ballot::default(),
             log: Ledger::default(),
             lost: false,
             grave: Ledger::default(),
@@ -159,14 +162,17 @@ pub struct Change {
 type Check = fn(&mut Book, &Step<'_>) -> Verdict;
 
 /// Every one of them. The order matters only where one fills the book for the next.
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 15] = [
     ("terms are monotonic", election::terms_are_monotonic),
     ("election safety", election::election_safety),
+    ("votes are kept", election::votes_are_kept),
+    ("leaders have durable votes", election::leaders_have_durable_votes),
     ("leader append-only", log::leader_append_only),
     ("log matching", log::log_matching),
     ("durable means durable", storage::durable_means_durable),
     ("leader completeness", commit::leader_completeness),
     ("commits stay", commit::commits_stay),
+    ("leaders commit in their own term", commit::leaders_commit_in_their_own_term),
     ("commits need durable quorums", commit::commits_need_durable_quorums),
     ("state-machine safety", commit::state_machine_safety),
     ("apply only what is committed and durable", machine::apply_follows_commit),
@@ -208,6 +214,7 @@ impl Checkers {
             && (view.role, view.term, view.committed)
                 == (status.role, status.term, status.committed)
             && (view.applied, view.durable) == (status.applied, status.durable)
+            && view.ballot == node.storage().account.written.ballot
             && (status.fault.is_none() || view.may_stop)
             && status.apply_fault.is_none()
         {
@@ -240,6 +247,7 @@ impl Checkers {
         let view = &mut self.views[place];
         (view.role, view.term, view.committed) = (status.role, status.term, status.committed);
         (view.applied, view.durable) = (status.applied, status.durable);
+        view.ballot = node.storage().account.written.ballot;
         Ok(change)
     }
 

@@ -29,7 +29,7 @@ pub(super) fn storage_keeps_what_was_flushed(
     let mut found = log::ledger(node);
     let ballot = node.storage_mut().memory.flushed_ballot();
     found.ballot = ballot.map_err(|error| format!("{error:?}"))?;
-    let promised = node.storage().account.flushed.ballot.term;
+    let promised = node.storage().account.flushed.ballot;
     if !node.storage_mut().account.found(&found) {
         return Err(format!("{id} found another log, or another ballot, than it had flushed"));
     }
@@ -40,7 +40,8 @@ pub(super) fn storage_keeps_what_was_flushed(
     let last = found.get(found.last()).map_or(Term::ZERO, |stamp| stamp.term);
     let (lost, grave) = (view.lost, std::mem::take(&mut view.grave));
     *view = View { lost, grave, ..View::new() };
-    view.term = promised.max(last);
+    view.term = promised.term.max(last);
+    view.ballot = promised;
     Ok(())
 }
 

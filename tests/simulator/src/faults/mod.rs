@@ -3,6 +3,7 @@
 //! Whatever destroys promises for good asks the budget of the plan first, here and nowhere else.
 
 mod disk;
+mod load;
 mod partition;
 mod power;
 mod time;
@@ -24,13 +25,18 @@ pub struct Wounds {
     pub lost: u32,
     /// Tells faults of one history apart.
     pub number: u64,
+    /// How many commands came in bursts.
+    pub bursts: u32,
 }
+
+/// How often one kind of trouble strikes.
+type Rate = fn(&Rates) -> u32;
 
 /// One kind of trouble.
 type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
-const FAULTS: [(fn(&Rates) -> u32, Fault); 15] = [
+const FAULTS: [(Rate, Fault); 16] = [
     (|rates| rates.crash, power::crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
@@ -45,11 +51,15 @@ const FAULTS: [(fn(&Rates) -> u32, Fault); 15] = [
     (|rates| rates.wipe, disk::wipe),
     (|rates| rates.campaign, time::campaign),
     (|rates| rates.priority, time::priority),
+    (|rates| rates.burst, load::burst),
     (|rates| rates.stray, stray),
 ];
 
 /// Lets trouble happen, or not.
 pub(crate) fn strike(world: &mut World) -> Outcome {
+    for id in world.plan.ids() {
+        spring_ambush(world, id)?;
+    }
     for (rate, fault) in FAULTS {
         if world.random.chance(rate(&world.plan.rates)) {
             let id = victim(world);
@@ -69,6 +79,34 @@ fn victim(world: &mut World) -> u8 {
     let leader = world.checkers.views.iter().position(leads);
     let place = leader.filter(|_| world.random.below(2) == 0).unwrap_or(first);
     world.stations[place].id
+}
+
+/// Whoever has just come to lead may fail soon.
+pub(crate) fn may_ambush(world: &mut World, id: u8) {
+    if world.random.chance(world.plan.rates.ambush) && !world.station(id).spared {
+        let at = world.tick + world.random.below(3 * world.plan.cycle);
+        world.station(id).ambush = Some(at);
+    }
+}
+
+/// The leader of a few trips fails: it crashes, stands still, or is heard no more.
+fn spring_ambush(world: &mut World, id: u8) -> Outcome {
+    let tick = world.tick;
+    let station = world.station(id);
+    if station.spared || station.ambush.take_if(|at| tick >= *at).is_none() {
+        return Ok(());
+    }
+    world.wounds.number += 1;
+    world.tally.add(Count::Ambushes);
+    match world.random.below(4) {
+        0 => power::crash(world, id),
+        1 => time::pause(world, id),
+        2 => partition::silence(world, id),
+        _ => {
+            partition::silence(world, id)?;
+            power::crash(world, id)
+        }
+    }
 }
 
 /// Whether one member more may lose its promises; if so, it has.

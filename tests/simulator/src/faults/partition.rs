@@ -39,6 +39,19 @@ pub(super) fn partition(world: &mut World, id: u8) -> Outcome {
     Ok(())
 }
 
+/// One node is heard by some others only, or by nobody, until the network heals.
+pub(super) fn silence(world: &mut World, id: u8) -> Outcome {
+    let heard = match world.random.below(3) {
+        0 => world.random.next() as u32,
+        _ => 0,
+    };
+    for to in world.plan.ids().filter(|&to| to != id && heard >> to & 1 == 0) {
+        world.cluster.cuts.insert((id, to));
+    }
+    world.note_fault(id, u64::from(heard) << 8 | 9, || "is heard by few, or by nobody".to_owned());
+    Ok(())
+}
+
 /// Everybody hears everybody again.
 pub(super) fn heal(world: &mut World, id: u8) -> Outcome {
     if !world.cluster.cuts.is_empty() {

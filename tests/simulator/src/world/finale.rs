@@ -60,10 +60,12 @@ impl World {
     fn end_crowded(&mut self, spared: &[u8]) -> Outcome {
         self.tally.add(Count::Crowded);
         self.clients.resting = true;
-        self.until(8 * self.plan.patience, |_| false)?;
+        // Whoever has room left is still served: that takes letters, and comes to an end.
+        let patience = 8 * self.plan.patience + self.catching_up(spared);
+        self.until(patience, |_| false)?;
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         let leader = self.common_leader(spared);
-        let before = self.letters();
+        let before = self.begin_peace();
         self.until(ticks, |_| false)?;
         if leader.is_none() || self.common_leader(spared) != leader {
             return Ok(());
@@ -95,10 +97,20 @@ impl World {
             let place = self.random.below(whole.len() as u32) as usize;
             whole.swap_remove(place);
         }
+        // Whoever came back with a blank disk counts for nothing, and must be served all the same.
+        for id in self.plan.ids().filter(|id| !whole.contains(id)).collect::<Vec<_>>() {
+            let blank = self.checkers.view(id).lost;
+            let sound = self.cluster.disk(id).is_some_and(|disk| !disk.broken && !disk.rotten);
+            if blank && sound && self.random.below(2) == 0 {
+                self.tally.add(Count::Guests);
+                whole.push(id);
+            }
+        }
         whole.sort_unstable();
         self.tally.add(Count::Healed);
         self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
-        (self.plan.rates.partition, self.plan.rates.heal) = (0, 0);
+        let rates = &mut self.plan.rates;
+        (rates.partition, rates.heal, rates.burst) = (0, 0, 0);
         for &id in &whole {
             self.end_troubles(id)?;
         }
@@ -209,7 +221,7 @@ impl World {
     fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
         let leader = self.common_leader(spared);
         self.let_disturb(leader, spared);
-        let before = self.letters();
+        let before = self.begin_peace();
         let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
         self.until(ticks, |_| false)?;
         if leader.is_none() || self.common_leader(spared) != leader {
@@ -236,9 +248,10 @@ impl World {
 
     /// Since `before`, so many ticks ago, the spared nodes have said no more than they had to.
     fn check_budget(&self, ticks: u32, before: (u64, u64)) -> Outcome {
-        let (heard, said) = (self.letters().0 - before.0, self.letters().1 - before.1);
+        let (heard, said) = (self.provoked - before.0, self.letters() - before.1);
         // A round for each heartbeat and each question for a quorum, on the fastest clock; in each
-        // a letter to every other node and its answer; and one for each that a hostile node sent.
+        // a letter to every other node and its answer; and one for each that came from outside, or
+        // from before.
         let plan = &self.plan;
         let fast = ticks * 11 / 10;
         let rounds = fast / plan.heartbeat + fast / plan.base + 3;
@@ -250,12 +263,16 @@ impl World {
         Ok(())
     }
 
-    /// How many letters hostile nodes have sent, and how many the spared ones.
-    fn letters(&self) -> (u64, u64) {
-        let sum = |spared: bool| {
-            self.stations.iter().filter(|it| it.spared == spared).map(|it| it.sent).sum()
-        };
-        (sum(false), sum(true))
+    /// From now on there is nothing to do: how many letters have come from outside until now, and
+    /// how many the spared nodes have sent.
+    fn begin_peace(&mut self) -> (u64, u64) {
+        self.peace_from = self.cluster.number_letter();
+        (self.provoked, self.letters())
+    }
+
+    /// How many letters the spared nodes have sent.
+    fn letters(&self) -> u64 {
+        self.stations.iter().filter(|it| it.spared).map(|it| it.sent).sum()
     }
 
     /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
@@ -265,7 +282,7 @@ impl World {
         }
         let elections = self.tally.get(Count::Elections);
         let commits = self.checkers.commits();
-        if elections == 0 || elections > 12 || commits < 10 {
+        if elections == 0 || elections > 4 || commits < 60 {
             let words = format!("{elections} elections and {commits} commits in a calm seed");
             return Err(Broken::new("floors", words));
         }

@@ -11,7 +11,7 @@ mod turn;
 use crate::checkers::{Broken, Change, Checkers, Outcome, Registry, RegistryNode};
 use crate::clients::Clients;
 use crate::cluster::Settings;
-use crate::faults::Wounds;
+use crate::faults::{self, Wounds};
 use crate::linearizability::Operation;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -47,6 +47,10 @@ pub struct World {
     pub tally: Tally,
     /// What faults are under way.
     pub wounds: Wounds,
+    /// Letters that spared nodes got from others, or that are older than this one of peace.
+    pub provoked: u64,
+    /// The number of the last letter before there was nothing to do.
+    pub peace_from: u32,
     /// What decides about faults.
     pub random: Random,
 }
@@ -96,6 +100,8 @@ impl World {
             recorder,
             tally: Tally::default(),
             wounds: Wounds::default(),
+            provoked: 0,
+            peace_from: u32::MAX,
             random: random(5),
             plan,
         })
@@ -121,7 +127,7 @@ impl World {
 
     fn live(&mut self) -> Outcome {
         while self.tick < self.plan.ticks {
-            crate::faults::strike(self)?;
+            faults::strike(self)?;
             self.step()?;
         }
         self.end_well()
@@ -170,8 +176,11 @@ impl World {
             self.recorder.truncated(place, index);
         }
         if let Some((role, term)) = change.became {
-            self.tally.add_many(Count::Elections, u64::from(role == RoleName::Leader));
             self.recorder.became(place, role, term);
+            if role == RoleName::Leader {
+                self.tally.add(Count::Elections);
+                faults::may_ambush(self, id);
+            }
         }
         if let Some(index) = change.committed {
             self.recorder.committed(place, index);

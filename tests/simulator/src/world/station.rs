@@ -38,6 +38,8 @@ pub struct Station {
     pub repair: Repair,
     /// How much longer than others it waits before it stands.
     pub extra_wait: u32,
+    /// When it will fail because it has come to lead.
+    pub ambush: Option<u32>,
     /// Whether faults spare it: it is one of the quorum at the end.
     pub spared: bool,
     /// Whether its promises are gone for good, or will be when it starts.
@@ -63,6 +65,7 @@ impl Station {
             inbox: Vec::new(),
             repair: Repair::None,
             extra_wait: 0,
+            ambush: None,
             spared: false,
             lost: false,
             sent: 0,

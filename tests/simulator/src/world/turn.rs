@@ -90,6 +90,8 @@ impl World {
                 let place = self.place(letter.to);
                 self.recorder.received(place, letter.number, letter.from);
                 let to = letter.to;
+                let hostile = !self.station(letter.from).spared;
+                self.provoked += u64::from(hostile || letter.number <= self.peace_from);
                 self.network.recycle(letter);
                 self.look(to)?;
             }
