@@ -6,7 +6,6 @@
 use super::role::Following;
 use super::{Raft, Role, Stop};
 use crate::log::Entries;
-use crate::node_set::NodeSet;
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId, Position, Round};
 use crate::wire::{Append, Heartbeat};
