@@ -56,8 +56,8 @@ pub struct Answer {
 pub struct Clients {
     /// Each of them.
     pub all: Vec<Client>,
-    /// Whatever they asked for; nothing, where it is known that nothing came of it.
-    operations: Vec<Option<Operation>>,
+    /// Whatever they asked for and where it stood; nothing, if it is known that nothing came of it.
+    operations: Vec<Option<(Position, Operation)>>,
     /// Whether they think of nothing new.
     pub resting: bool,
     random: Random,
@@ -169,13 +169,14 @@ impl Clients {
             Some(Ok(position)) => {
                 let (node, until) = (client.node, tick + self.patience);
                 let operation = self.operations.len();
-                self.operations.push(Some(Operation {
+                let asked = Operation {
                     client: u32::from(client.id),
                     key: client.key,
                     invoked: tick,
                     request: client.request,
                     answer: None,
-                }));
+                };
+                self.operations.push(Some((position, asked)));
                 client.state = State::Waits { node, position, operation, until };
             }
             Some(Err(ProposeError::Full | ProposeError::TooLarge)) => {
@@ -221,15 +222,23 @@ impl Clients {
         client.seen[usize::from(client.key)] = client.request.leaves(output.seen);
         client.served = tick;
         client.state = State::Thinks(tick + self.random.below(2 * self.pace));
-        if let Some(operation) = &mut self.operations[operation] {
+        if let Some((_, operation)) = &mut self.operations[operation] {
             operation.answer = Some(Told { tick, found: output.seen });
         }
         Some(Answer { position, client: client.id, sequence: client.sequence })
     }
 
-    /// What they asked for that may have been done.
-    pub fn operations(self) -> Vec<Operation> {
-        self.operations.into_iter().flatten().collect()
+    /// What they asked for that may have been done, and the order in which what is committed was.
+    pub fn operations(
+        self,
+        is_committed: impl Fn(Position) -> bool,
+    ) -> (Vec<Operation>, Vec<usize>) {
+        let (places, operations): (Vec<Position>, Vec<Operation>) =
+            self.operations.into_iter().flatten().unzip();
+        let mut order: Vec<usize> =
+            (0..places.len()).filter(|&at| is_committed(places[at])).collect();
+        order.sort_by_key(|&at| places[at].index);
+        (operations, order)
     }
 
     /// Whether every client has nothing left to wait for.

@@ -315,6 +315,12 @@ impl Checkers {
         self.book.answered
     }
 
+    /// Whether what stands there is committed.
+    pub fn is_committed(&self, at: raft_core::Position) -> bool {
+        let committed = self.book.committed.get((at.index.0 as usize).wrapping_sub(1));
+        committed.is_some_and(|it| it.stamp.term == at.term)
+    }
+
     /// How many entries were ever committed.
     pub fn commits(&self) -> u64 {
         self.book.committed.len() as u64

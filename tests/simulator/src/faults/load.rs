@@ -4,7 +4,8 @@
 //! logs grow by more than a window, and leaders that nobody follows any more grow tails.
 
 use crate::checkers::Outcome;
-use crate::registers::{Command, Request};
+use crate::register::Request;
+use crate::registers::Command;
 use crate::tally::Count;
 use crate::world::World;
 use raft_core::RoleName;
@@ -23,8 +24,8 @@ pub(super) fn burst(world: &mut World, _: u8) -> Outcome {
         world.wake(id)?;
         for _ in 0..=world.random.below(20) {
             world.wounds.bursts += 1;
-            let (sequence, request) = (world.wounds.bursts, Request::Get { key: 0 });
-            let command = Command { client: NOBODY, sequence, request, ballast: &[] };
+            let (sequence, request) = (world.wounds.bursts, Request::Get);
+            let command = Command { client: NOBODY, sequence, key: 0, request, ballast: &[] };
             let Ok(at) = world.node_mut(id)?.propose(&command) else { break };
             world.checkers.proposed(at, NOBODY, sequence);
             world.tally.add(Count::Burst);

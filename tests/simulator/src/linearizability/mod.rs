@@ -9,8 +9,10 @@
 mod search;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use self::search::{Outcome, Search};
+pub use self::witness::explains;
 use crate::register::Request;
 use std::collections::BTreeSet;
 use std::fmt;

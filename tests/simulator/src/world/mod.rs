@@ -64,6 +64,8 @@ pub struct Ended {
     pub tally: Tally,
     /// What clients saw.
     pub operations: Vec<Operation>,
+    /// The order in which it happened, as the log has it.
+    pub order: Vec<usize>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -121,8 +123,9 @@ impl World {
         }
         self.tally.add_many(Count::Commits, self.checkers.commits());
         self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
-        let (hash, operations) = (self.recorder.hash, self.clients.operations());
-        (Ended { hash, tally: self.tally, operations, outcome }, self.recorder)
+        let (hash, checkers) = (self.recorder.hash, &self.checkers);
+        let (operations, order) = self.clients.operations(|at| checkers.is_committed(at));
+        (Ended { hash, tally: self.tally, operations, order, outcome }, self.recorder)
     }
 
     fn live(&mut self) -> Outcome {
