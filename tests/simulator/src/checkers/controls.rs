@@ -4,7 +4,8 @@ use super::*;
 use crate::clients::Answer;
 use crate::cluster::Settings;
 use crate::forge::{Forge, forge};
-use crate::registers::{Command, Request};
+use crate::register::Request;
+use crate::registers::Command;
 use raft_core::{Fault, Position, Record, Storage};
 
 /// Three nodes, of which the first leads, and a command that all have applied.
@@ -27,8 +28,8 @@ fn settled() -> (Registry, Checkers) {
 }
 
 fn propose(cluster: &mut Registry, sequence: u32) -> Option<Position> {
-    let request = Request::Put { key: 1, value: 9 };
-    let command = Command { client: 0, sequence, request, ballast: &[] };
+    let request = Request::Put(9);
+    let command = Command { client: 0, sequence, key: 1, request, ballast: &[] };
     cluster.node_mut(1).ok()?.propose(&command).ok()
 }
 
@@ -67,6 +68,7 @@ fn a_lie_is_told_by_the_checker_that_it_concerns() {
         ("election safety", told(2, |status| status.role = RoleName::Leader, 2)),
         ("leaders have durable votes", told(2, |status| status.role = RoleName::Leader, 2)),
         ("leader append-only", told(1, |_| {}, 1)),
+        ("durable means durable", told(2, |status| status.durable = Index(3), 2)),
         ("commits stay", told(2, |status| status.committed = Index(1), 2)),
         ("commits need durable quorums", told(1, |status| status.committed = Index(3), 2)),
         ("apply only what is committed and durable", told(1, |it| it.applied = Index(3), 2)),

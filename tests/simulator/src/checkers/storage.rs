@@ -13,7 +13,8 @@ pub(super) fn durable_means_durable(_: &mut Book, step: &Step<'_>) -> Verdict {
     if step.before.durable == durable && step.kept == step.last_before {
         return Ok(());
     }
-    if account.flushed.get(durable) != step.before.log.get(durable) {
+    let flushed = account.flushed.get(durable);
+    if flushed.is_none() || flushed != step.before.log.get(durable) {
         return Err(format!("{} takes {} for durable", step.id, durable.0));
     }
     Ok(())

@@ -76,7 +76,7 @@ impl World {
         let random = |stream| Random::new(plan.seed, stream);
         let mut cluster = Registry::default();
         let ids: Vec<NodeId> = plan.ids().map(NodeId).collect();
-        let name = random(2).next();
+        let name = Self::cluster_name(plan.seed);
         for (habits, &id) in plan.nodes.iter().zip(&ids) {
             let settings = Settings {
                 base: plan.base,
@@ -107,6 +107,11 @@ impl World {
             random: random(5),
             plan,
         })
+    }
+
+    /// What the cluster of a seed is called.
+    fn cluster_name(seed: u64) -> u64 {
+        Random::new(seed, 2).next()
     }
 
     /// Lets it all happen.

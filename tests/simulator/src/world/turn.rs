@@ -316,3 +316,22 @@ pub(crate) fn count_drops(tally: &mut Tally, cluster: &crate::checkers::Registry
         tally.add_drops(&node.status().counters);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::recorder::Recorder;
+
+    #[test]
+    fn a_damaged_letter_that_a_node_takes_is_told() {
+        let plan = (0..).map(Plan::draw).find(|plan| plan.nodes.len() > 1).expect("a plan");
+        let (from, to, name) = (plan.first_id, plan.first_id + 1, World::cluster_name(plan.seed));
+        let mut world = World::new(plan, Recorder::default()).expect("a cluster");
+        // A heartbeat.
+        let sound = world.cluster.forge(from, to, name, &[3, 0, 1, 1, 0]);
+        assert_eq!(world.hand_over(sound.clone()), Ok(()));
+        let broken = world.hand_over(Letter { damaged: true, ..sound }).expect_err("it is silent");
+        assert_eq!(broken.checker, "damage is detected");
+    }
+}
