@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 const USAGE: &str = "\
 usage: raft-simulator --seeds A..B                  run these seeds on all cores
        raft-simulator --seeds A..B --until-failure  and stop at the first that fails
-       raft-simulator --minutes M                   run seeds that the clock chooses until time is up
+       raft-simulator --minutes M                   run seeds that the clock picks, until time is up
        raft-simulator --seed X                      run one seed
        raft-simulator --seed X --trace              and tell what happened in it
        raft-simulator --seed X --timeline FILE      and draw what happened, as a page";
