@@ -169,6 +169,8 @@ pub struct Status {
     pub applied: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
+    /// To whom it hands over, if it leads and does.
+    pub transferring: Option<NodeId>,
     /// The followers, if it leads.
     pub peers: heapless::Vec<PeerStatus, PEERS_MAX>,
     /// What it counted.
@@ -192,6 +194,8 @@ pub enum Event {
     },
     /// Another node leads, or none that is known.
     Leader(Option<NodeId>),
+    /// This node could not hand over to that one, and leads on.
+    TransferFailed(NodeId),
     /// This node stopped for good.
     Stopped(Fault),
     /// This node applies nothing more.
@@ -201,44 +205,45 @@ pub enum Event {
 /// What was last reported, to be compared with what is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Reported {
-    role: RoleName,
-    term: Term,
-    leader: Option<NodeId>,
-    fault: Option<Fault>,
-    apply_fault: Option<ApplyFault>,
+    pub(crate) role: RoleName,
+    pub(crate) term: Term,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) transferring: Option<NodeId>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) apply_fault: Option<ApplyFault>,
 }
 
 impl Reported {
     /// A node that nobody has looked at since it was made in this term.
     pub(crate) const fn new(term: Term) -> Self {
-        let role = RoleName::Follower;
-        Self { role, term, leader: None, fault: None, apply_fault: None }
+        let (role, leader, transferring) = (RoleName::Follower, None, None);
+        Self { role, term, leader, transferring, fault: None, apply_fault: None }
     }
 
-    /// The next difference, which then is reported.
-    pub(crate) fn next(
-        &mut self,
-        role: RoleName,
-        term: Term,
-        leader: Option<NodeId>,
-        fault: Option<Fault>,
-        apply_fault: Option<ApplyFault>,
-    ) -> Option<Event> {
+    /// The next difference to what is now, which then is reported.
+    pub(crate) fn next(&mut self, now: &Self) -> Option<Event> {
+        let Self { role, term, .. } = *now;
         if (self.role, self.term) != (role, term) {
             (self.role, self.term) = (role, term);
+            // However a transfer ended, this is what came of it.
+            self.transferring = None;
             return Some(Event::Role { role, term });
         }
-        if self.leader != leader {
-            self.leader = leader;
-            return Some(Event::Leader(leader));
+        if self.leader != now.leader {
+            self.leader = now.leader;
+            return Some(Event::Leader(now.leader));
         }
-        if self.apply_fault != apply_fault {
-            self.apply_fault = apply_fault;
-            return apply_fault.map(Event::ApplyStopped);
+        let transferring = core::mem::replace(&mut self.transferring, now.transferring);
+        if let (Some(to), None) = (transferring, now.transferring) {
+            return Some(Event::TransferFailed(to));
         }
-        if self.fault != fault {
-            self.fault = fault;
-            return fault.map(Event::Stopped);
+        if self.apply_fault != now.apply_fault {
+            self.apply_fault = now.apply_fault;
+            return now.apply_fault.map(Event::ApplyStopped);
+        }
+        if self.fault != now.fault {
+            self.fault = now.fault;
+            return now.fault.map(Event::Stopped);
         }
         None
     }

@@ -3,6 +3,7 @@
 //! Nothing here decides anything. A node moves records to storage, commands to the machine and
 //! datagrams to and from its part of the consensus, in the order that keeps promises.
 
+mod looks;
 mod recovery;
 
 use self::recovery::{Flaw, Found};
@@ -11,8 +12,8 @@ use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
 use crate::quorum::MEMBERS_MAX;
-use crate::raft::{ProposeError, Raft, Unwritten};
-use crate::status::{ApplyFault, Event, Fault, Reported, Status};
+use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
+use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
 use crate::types::{Index, NodeId, Position, Term};
 use crate::wire::{Frame, Packet};
@@ -22,6 +23,7 @@ use crate::wire::{Frame, Packet};
 /// **Inputs** change what the node knows and send nothing: [`tick`](Node::tick) and
 /// [`advance`](Node::advance) (call them before any other input that happened later),
 /// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
+/// [`transfer`](Node::transfer), [`abort_transfer`](Node::abort_transfer),
 /// [`set_extra_wait`](Node::set_extra_wait).
 ///
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
@@ -157,6 +159,21 @@ where
         self.raft.campaign();
     }
 
+    /// Hands leadership to a voter: this one, or whoever has caught up best. Says to whom.
+    ///
+    /// Proposals are refused until another node leads, or until one base timeout has passed: then
+    /// this node leads on, and [`Event::TransferFailed`] tells it. A leader that is about to be
+    /// switched off does this first, and goes when it does not lead any more.
+    pub fn transfer(&mut self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        self.raft.transfer(to)
+    }
+
+    /// Gives a transfer up, and leads on. If the other node was told already, it stands all the
+    /// same.
+    pub fn abort_transfer(&mut self) {
+        self.raft.abort_transfer();
+    }
+
     /// Waits this much longer than its peers from now on before it stands for election, so that
     /// one that is on mains leads before one on batteries.
     pub fn set_extra_wait(&mut self, ticks: u32) {
@@ -247,75 +264,14 @@ where
     /// What has happened since the last call, one thing at a time. `None` if nothing has.
     pub fn poll_event(&mut self) -> Option<Event> {
         let raft = &self.raft;
-        let (role, term, leader) = (raft.role_name(), raft.term(), raft.leader());
-        self.reported.next(role, term, leader, raft.fault(), self.apply_fault)
-    }
-
-    // Looks.
-
-    /// How many ticks may pass before this node has something to do, if no input comes. Zero while
-    /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
-    /// anything.
-    pub fn ticks_until_due(&self) -> u32 {
-        if self.raft.wants_flush() || self.raft.owes() || self.can_apply() {
-            return 0;
-        }
-        self.raft.deadline().unwrap_or(u32::MAX)
-    }
-
-    /// Who leads, if it is known.
-    pub fn leader(&self) -> Option<NodeId> {
-        self.raft.leader()
-    }
-
-    /// The node as it is now.
-    pub fn status(&self) -> Status {
-        let raft = &self.raft;
-        let mut peers = heapless::Vec::new();
-        for peer in raft.peers() {
-            // Never one too many: a leader keeps its followers in a list of the same size.
-            peers.push(peer).ok();
-        }
-        Status {
-            id: raft.id(),
+        self.reported.next(&Reported {
             role: raft.role_name(),
             term: raft.term(),
             leader: raft.leader(),
-            last: raft.log().last().index,
-            durable: raft.durable(),
-            committed: raft.committed(),
-            applied: self.applied,
-            admitted: raft.admitted(),
-            peers,
-            counters: raft.counters().clone(),
+            transferring: raft.transferring(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,
-        }
-    }
-
-    /// The log.
-    pub fn log(&self) -> &Log<B> {
-        self.raft.log()
-    }
-
-    /// The machine.
-    pub fn machine(&self) -> &M {
-        &self.machine
-    }
-
-    /// The storage.
-    pub fn storage(&self) -> &S {
-        &self.storage
-    }
-
-    /// The storage, for a driver that finishes flushes; what was written is not to be changed.
-    pub fn storage_mut(&mut self) -> &mut S {
-        &mut self.storage
-    }
-
-    /// Ends the node, and gives back what is kept across power cuts.
-    pub fn into_storage(self) -> S {
-        self.storage
+        })
     }
 
     fn can_apply(&self) -> bool {
@@ -362,23 +318,5 @@ where
             self.raft.fail(Fault::Storage);
             FlushError::Storage(error)
         })
-    }
-}
-
-impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> core::fmt::Debug for Node<B, S, M> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let mut node = f.debug_struct("Node");
-        node.field("id", &self.raft.id()).field("role", &self.raft.role_name());
-        node.field("term", &self.raft.term()).field("log", self.raft.log());
-        node.field("committed", &self.raft.committed()).field("applied", &self.applied);
-        node.finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> defmt::Format for Node<B, S, M> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        let (id, role, term) = (self.raft.id(), self.raft.role_name(), self.raft.term());
-        defmt::write!(f, "Node {{ id: {}, role: {}, term: {}, .. }}", id, role, term);
     }
 }

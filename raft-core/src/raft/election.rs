@@ -57,13 +57,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.count_votes()
     }
 
-    /// Stands in the next term.
-    fn stand(&mut self) {
+    /// Stands in the next term, of its own accord or because the leader wants it.
+    pub(super) fn stand(&mut self, handed_over: bool) {
         let id = self.config.id;
         note!("node {} stands in term {}", id.0, self.ballot.term.next().0);
         self.enter(Ballot { term: self.ballot.term.next(), vote: Some(id) });
         let attempt = self.next_attempt();
-        self.role = Role::Candidate(Asking::new(self.other_voters(), attempt));
+        let mut asking = Asking::new(self.other_voters(), attempt);
+        asking.handed_over = handed_over;
+        self.role = Role::Candidate(asking);
         self.wait();
     }
 
@@ -84,7 +86,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if real {
             return self.lead();
         }
-        self.stand();
+        self.stand(false);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod pre_grant;
 mod role;
 mod supply;
 mod term_guard;
+mod transfer;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
@@ -22,6 +23,7 @@ use self::pre_grant::PreGrant;
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::term_guard::TermGuard;
+pub use self::transfer::TransferError;
 use self::transmit::Turn;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,7 +35,7 @@ use crate::quorum::Membership;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
 use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
-use crate::wire::{self, Counted, Frame, Kind};
+use crate::wire::{self, Counted, Frame, Kind, Standing};
 
 /// One node's state of consensus.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -104,6 +106,8 @@ impl From<Fault> for Stop {
 pub enum ProposeError {
     /// Ask the leader, if one is known.
     NotLeader(Option<NodeId>),
+    /// The node hands over to this one, and takes nothing meanwhile.
+    Transferring(NodeId),
     /// The log is full: entries must be applied and dropped first.
     Full,
     /// The command does not fit into a frame of this cluster, or into this log.
@@ -194,6 +198,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if !matches!(self.role, Role::Leader(_)) {
             return Err(ProposeError::NotLeader(self.leader()));
         }
+        if let Some(to) = self.transferring() {
+            return Err(ProposeError::Transferring(to));
+        }
         let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
         let appended = self.log.propose(self.ballot.term, log::Kind::COMMAND, limit, encode);
         self.close(Ok(()));
@@ -270,7 +277,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             }
             Kind::VoteRequest => {
                 let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
-                if self.hears_leader() {
+                let asked = matches!(request.standing, Standing::HandedOver(_));
+                if self.hears_leader() && !asked {
                     return Err(DropReason::LeaderHeard.into());
                 }
                 self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
@@ -281,6 +289,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let (term, answer) = opened.vote_answer().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, answer.number, WantsAnswer::No)?;
                 self.vote_answered(from, &answer)
+            }
+            Kind::HandOver => {
+                let (term, told) = opened.hand_over().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, told.round, WantsAnswer::No)?;
+                self.handed_over(from, &told)
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! A role owns its state, so that becoming something else forgets what must be forgotten.
 
+use super::transfer::Transfer;
 use crate::config::Config;
 use crate::node_set::NodeSet;
 use crate::progress::{PEERS_MAX, Progress};
@@ -68,6 +69,8 @@ pub(crate) struct Asking {
     last_asked: NodeId,
     /// Ticks since one of them was asked.
     waited: u32,
+    /// Whether the leader wants this node to lead after it.
+    pub(super) handed_over: bool,
 }
 
 impl Asking {
@@ -75,7 +78,8 @@ impl Asking {
         let granted = NodeSet::EMPTY;
         let (silent, owed, first_attempt) = (voters, voters, attempt);
         let last_asked = NodeId(NodeId::LIMIT - 1);
-        Self { granted, silent, owed, attempt, first_attempt, last_asked, waited: 0 }
+        let (waited, handed_over) = (0, false);
+        Self { granted, silent, owed, attempt, first_attempt, last_asked, waited, handed_over }
     }
 
     /// Asks the silent once more when their time is up, with the next number.
@@ -146,6 +150,8 @@ pub(crate) struct Leading {
     /// How many rounds have really left since then, and the last of them.
     rounds_left: u32,
     last_left: Round,
+    /// Who is to lead next, if anybody.
+    pub(super) transfer: Option<Transfer>,
 }
 
 /// What a leader's clock calls for.
@@ -172,6 +178,7 @@ impl Leading {
             quorum_round: round,
             rounds_left: 0,
             last_left: Round(0),
+            transfer: None,
         }
     }
 
@@ -179,6 +186,7 @@ impl Leading {
         if self.followers.is_empty() {
             return Call::Wait;
         }
+        self.advance_transfer(ticks, config.base_timeout_ticks);
         self.round_ticks = self.round_ticks.saturating_add(ticks);
         self.quorum_ticks = self.quorum_ticks.saturating_add(ticks);
         if self.quorum_ticks >= self.quorum_wait(config) {
@@ -198,6 +206,7 @@ impl Leading {
         self.round = Round(self.round.0 + 1);
         self.round_ticks = 0;
         self.followers.iter_mut().for_each(Progress::begin_round);
+        self.transfer.iter_mut().for_each(Transfer::begin_round);
     }
 
     /// A quorum was there; the next question begins with a round of its own.
@@ -221,7 +230,9 @@ impl Leading {
     pub(super) fn left(&self, config: &Config) -> Option<u32> {
         let round = config.heartbeat_ticks.saturating_sub(self.round_ticks);
         let quorum = self.quorum_wait(config).saturating_sub(self.quorum_ticks);
-        (!self.followers.is_empty()).then(|| round.min(quorum))
+        let most = config.base_timeout_ticks;
+        let transfer = self.transfer.as_ref().map_or(u32::MAX, |transfer| transfer.left(most));
+        (!self.followers.is_empty()).then(|| round.min(quorum).min(transfer))
     }
 
     pub(super) fn follower(&mut self, id: NodeId) -> Option<&mut Progress> {

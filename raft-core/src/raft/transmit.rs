@@ -55,6 +55,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             && (self.owed_answer().is_some()
                 || self.owes_report()
                 || self.owed_request() != Ok(None)
+                || self.owes_hand_over()
                 || self.owes_supply())
     }
 
@@ -75,7 +76,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let sent = match &self.role {
             Role::Follower(_) => self.report(buffer)?,
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
-            Role::Leader(_) => self.supply(buffer)?,
+            Role::Leader(_) => match self.hand_over(buffer) {
+                None => self.supply(buffer)?,
+                told => told,
+            },
         };
         if sent.is_some() {
             self.turn.answers = true;
@@ -203,6 +207,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let (asking, standing) = match &self.role {
             Role::PreCandidate(asking) => (asking, Standing::Pre),
             Role::Candidate(asking) => match self.watermark.ballot(self.ballot) {
+                Some(ballot) if asking.handed_over => (asking, Standing::HandedOver(ballot.term())),
                 Some(ballot) => (asking, Standing::Real(ballot.term())),
                 None => return Ok(None),
             },

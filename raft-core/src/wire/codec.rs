@@ -10,8 +10,8 @@
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
 use super::{
-    Acknowledge, Answer, Append, Counted, Datagram, DecodeError, Heartbeat, Message, Reject,
-    Standing, VERSION, VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Counted, Datagram, DecodeError, HandOver, Heartbeat, Message,
+    Reject, Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Append,
     Acknowledge,
     Reject,
+    HandOver,
 }
 
 impl Kind {
@@ -39,18 +40,20 @@ impl Kind {
             Self::Append => 4,
             Self::Acknowledge => 5,
             Self::Reject => 6,
+            Self::HandOver => 7,
         }
     }
 
     /// The kind with that number, and the flags that it may have.
     const fn of(number: u8) -> Option<(Self, u8)> {
         Some(match number {
-            1 => (Self::VoteRequest, PRE),
+            1 => (Self::VoteRequest, PRE | HANDED_OVER),
             2 => (Self::VoteAnswer, PRE | GRANTED),
             3 => (Self::Heartbeat, 0),
             4 => (Self::Append, 0),
             5 => (Self::Acknowledge, UNCOUNTED | SETTLED),
             6 => (Self::Reject, UNCOUNTED),
+            7 => (Self::HandOver, 0),
             _ => return None,
         })
     }
@@ -58,6 +61,8 @@ impl Kind {
 
 /// Of vote requests and answers: about the next term, nobody's term changes.
 const PRE: u8 = 1;
+/// Of vote requests: the leader asked for it.
+const HANDED_OVER: u8 = 2;
 /// Of answers: yes.
 const GRANTED: u8 = 2;
 /// Of acknowledgements and rejects: the sender's word does not count.
@@ -72,7 +77,11 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
     let term = datagram.term;
     match &datagram.message {
         Message::VoteRequest(request) => {
-            let flags = if request.standing == Standing::Pre { PRE } else { 0 };
+            let flags = match request.standing {
+                Standing::Pre => PRE,
+                Standing::Real(_) => 0,
+                Standing::HandedOver(_) => HANDED_OVER,
+            };
             let Position { term: last, index } = request.last.get();
             let fields = [request.attempt.0, u64::from(last.0), index.0];
             write(buffer, Kind::VoteRequest, flags, term, &fields)
@@ -94,6 +103,7 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             let fields = [round.0, previous.0, u64::from(hint.term.0), hint.index.0];
             write(buffer, Kind::Reject, uncounted(*standing), term, &fields)
         }
+        Message::HandOver(HandOver { round }) => write(buffer, Kind::HandOver, 0, term, &[round.0]),
     }
 }
 
@@ -143,6 +153,7 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
             opened.acknowledge().map(|(term, it)| (term, Message::Acknowledge(it)))
         }
         Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
+        Kind::HandOver => opened.hand_over().map(|(term, it)| (term, Message::HandOver(it))),
     }
     .ok_or(DecodeError::Malformed)?;
     Ok(Datagram { term, message })
@@ -165,7 +176,12 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
         return Err(DecodeError::Version);
     }
     let (kind, known) = Kind::of(tag & 0x1F).ok_or(DecodeError::Kind)?;
-    if flags & !known != 0 || (kind == Kind::VoteAnswer && *flags == PRE) {
+    let contradictory = match kind {
+        Kind::VoteAnswer => *flags == PRE,
+        Kind::VoteRequest => *flags == PRE | HANDED_OVER,
+        _ => false,
+    };
+    if flags & !known != 0 || contradictory {
         return Err(DecodeError::Kind);
     }
     Ok(Opened { kind, flags: *flags, reader: Reader(rest) })
@@ -175,8 +191,10 @@ impl<'a> Opened<'a> {
     pub(crate) fn vote_request(mut self) -> Option<(Term, VoteRequest)> {
         let [term, attempt, last_term, last] = self.only()?;
         let (term, last) = (word(term)?, position(last_term, last)?);
-        let standing = match self.flags & PRE {
-            0 => Standing::Real(promised_by_peer(Term(term))),
+        let promised = promised_by_peer(Term(term));
+        let standing = match self.flags {
+            0 => Standing::Real(promised),
+            HANDED_OVER => Standing::HandedOver(promised),
             _ => Standing::Pre,
         };
         let (attempt, last) = (Round(attempt), promised_by_peer(last));
@@ -230,6 +248,11 @@ impl<'a> Opened<'a> {
         let (previous, hint) = (index(previous)?, position(hint_term, hint)?);
         let (round, standing) = (Round(round), self.counted());
         Some((Term(word(term)?), Reject { round, previous, hint, standing }))
+    }
+
+    pub(crate) fn hand_over(mut self) -> Option<(Term, HandOver)> {
+        let [term, round] = self.only()?;
+        Some((Term(word(term)?), HandOver { round: Round(round) }))
     }
 
     /// Numbers, and nothing behind them.

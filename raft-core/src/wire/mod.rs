@@ -44,6 +44,8 @@ pub enum Message<'a> {
     Acknowledge(Acknowledge),
     /// "The entry before your first one is not mine."
     Reject(Reject),
+    /// "Lead after me: stand now."
+    HandOver(HandOver),
 }
 
 /// "May I lead?"
@@ -120,6 +122,14 @@ pub struct Reject {
     pub standing: Counted,
 }
 
+/// "Lead after me: stand now."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct HandOver {
+    /// The leader's round: one that comes late is not heeded.
+    pub round: Round,
+}
+
 /// Whether a vote is asked for, or only whether there would be one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -128,6 +138,8 @@ pub enum Standing {
     Pre,
     /// In this term; the candidate's vote for itself is durable.
     Real(Durable<Term>),
+    /// The same, because the leader asked for it: that it is heard is no reason to refuse.
+    HandedOver(Durable<Term>),
 }
 
 /// What a voter answers.

@@ -182,11 +182,19 @@ impl Clients {
             Some(Err(ProposeError::Full | ProposeError::TooLarge)) => {
                 client.state = State::Thinks(tick + self.pace);
             }
-            Some(Err(ProposeError::NotLeader(Some(NodeId(leader))))) if leader != client.node => {
+            Some(Err(
+                ProposeError::NotLeader(Some(NodeId(leader)))
+                | ProposeError::Transferring(NodeId(leader)),
+            )) if leader != client.node => {
                 client.node = leader;
                 client.state = State::Asks(soon);
             }
-            Some(Err(ProposeError::NotLeader(_) | ProposeError::Stopped(_))) | None => {
+            Some(Err(
+                ProposeError::NotLeader(_)
+                | ProposeError::Transferring(_)
+                | ProposeError::Stopped(_),
+            ))
+            | None => {
                 client.node = any;
                 client.state = State::Asks(later);
             }

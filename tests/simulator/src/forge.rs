@@ -95,6 +95,7 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
             }
             append.done()
         }
+        "hand-over" => start(7).number(round).done(),
         "hold" => Forge::new(5, flags | 2, term).number(round).number(index).done(),
         "reject" => {
             let reject = start(6).number(round).number(number("at")?);

@@ -97,6 +97,8 @@ pub struct Rates {
     pub campaign: u32,
     /// A node's priority changes.
     pub priority: u32,
+    /// A node is told to hand over, or to stop it.
+    pub transfer: u32,
     /// Leaders are asked for many commands at once.
     pub burst: u32,
     /// A letter from another cluster comes in.
@@ -306,6 +308,7 @@ impl Rates {
             wipe: once_in(50),
             campaign: once_in(3),
             priority: once_in(10),
+            transfer: once_in(2),
             burst: once_in(1),
             stray: once_in(4),
             ambush: 0,

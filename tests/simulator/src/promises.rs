@@ -56,7 +56,10 @@ impl Promises {
             Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
                 Some(NodeId(letter.to))
             }
-            Message::VoteRequest(VoteRequest { standing: Standing::Real(_), .. }) => Some(id),
+            Message::VoteRequest(VoteRequest {
+                standing: Standing::Real(_) | Standing::HandedOver(_),
+                ..
+            }) => Some(id),
             _ => None,
         };
         let memory = &mut node.storage_mut().memory;

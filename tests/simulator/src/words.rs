@@ -1,7 +1,7 @@
 //! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
 use raft_core::wire::{
-    Acknowledge, Answer, Append, Counted, Datagram, Heartbeat, Message, Reject, Standing,
+    Acknowledge, Answer, Append, Counted, Datagram, HandOver, Heartbeat, Message, Reject, Standing,
     VoteAnswer, VoteRequest,
 };
 use raft_core::{Entries, Kind, Machine, Position, Term};
@@ -53,7 +53,11 @@ pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
 pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
     let said = match datagram.message {
         Message::VoteRequest(VoteRequest { standing, attempt, last }) => {
-            let what = if standing == Standing::Pre { "would you vote" } else { "vote" };
+            let what = match standing {
+                Standing::Pre => "would you vote",
+                Standing::Real(_) => "vote",
+                Standing::HandedOver(_) => "the leader asks for it: vote",
+            };
             format!("{what} for me? last {}, question {}", position(last.get()), attempt.0)
         }
         Message::VoteAnswer(VoteAnswer { answer: Answer::Refused, .. }) => "no".to_owned(),
@@ -76,6 +80,7 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
         }
+        Message::HandOver(HandOver { round }) => format!("lead after me, round {}", round.0),
         Message::Reject(Reject { round, previous, hint, .. }) => {
             format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
         }

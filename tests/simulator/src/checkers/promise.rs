@@ -38,7 +38,10 @@ pub(super) fn promises_are_durable(
     }
     let vote = match datagram.message {
         Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => NodeId(to),
-        Message::VoteRequest(VoteRequest { standing: Standing::Real(_), .. }) => NodeId(id),
+        Message::VoteRequest(VoteRequest {
+            standing: Standing::Real(_) | Standing::HandedOver(_),
+            ..
+        }) => NodeId(id),
         Message::Acknowledge(Acknowledge { standing: Counted::Yes, .. })
         | Message::Reject(Reject { standing: Counted::Yes, .. })
             if kept.ballot.term != datagram.term || view.lost =>

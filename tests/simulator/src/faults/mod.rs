@@ -7,16 +7,18 @@ mod load;
 mod partition;
 mod power;
 mod time;
+mod transfer;
 
 use crate::checkers::{Outcome, View};
 use crate::plan::Rates;
 use crate::tally::Count;
 use crate::world::World;
-use raft_core::RoleName;
+use raft_core::{RoleName, Term};
 
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
 pub(crate) use power::repair;
+pub(crate) use transfer::count_heirs;
 
 /// Faults that are under way for the cluster as a whole.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Wounds {
     pub number: u64,
     /// How many commands came in bursts.
     pub bursts: u32,
+    /// Who is to lead next, after the leader of which term.
+    pub heir: Option<(u8, Term)>,
 }
 
 /// How often one kind of trouble strikes.
@@ -36,7 +40,7 @@ type Rate = fn(&Rates) -> u32;
 type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
-const FAULTS: [(Rate, Fault); 16] = [
+const FAULTS: [(Rate, Fault); 17] = [
     (|rates| rates.crash, power::crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
@@ -51,6 +55,7 @@ const FAULTS: [(Rate, Fault); 16] = [
     (|rates| rates.wipe, disk::wipe),
     (|rates| rates.campaign, time::campaign),
     (|rates| rates.priority, time::priority),
+    (|rates| rates.transfer, transfer::transfer),
     (|rates| rates.burst, load::burst),
     (|rates| rates.stray, stray),
 ];

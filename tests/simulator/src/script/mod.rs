@@ -94,6 +94,9 @@ impl Story {
                     Event::Leader(Some(leader)) if leader.0 == id => {}
                     Event::Leader(Some(leader)) => self.say(format!("  {id} follows {}", leader.0)),
                     Event::Leader(None) => self.say(format!("  {id} follows nobody")),
+                    Event::TransferFailed(to) => {
+                        self.say(format!("  {id} leads on: {} did not stand", to.0));
+                    }
                     Event::Stopped(fault) => self.say(format!("  {id} STOPPED: {fault:?}")),
                     Event::ApplyStopped(fault) => {
                         self.say(format!("  {id} APPLIES NO MORE: {fault:?}"));

@@ -5,11 +5,13 @@ use crate::Cluster;
 use crate::cluster::Letter;
 use crate::forge::forge;
 use crate::words::{self, Words};
+use raft_core::NodeId;
 
 impl Story {
     pub(super) fn step(&mut self, verb: &str, words: &[&str]) -> Outcome {
         match verb {
             "tick" | "advance" | "campaign" | "wait" | "propose" => self.input(verb, words),
+            "transfer" | "abort" => self.transfer(verb, words),
             "flush" | "begin" | "finish" => self.barrier(verb, words),
             "send" | "deliver" | "repeat" | "drop" | "damage" | "forge" => self.post(verb, words),
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
@@ -40,6 +42,22 @@ impl Story {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// `transfer 1 2`, `transfer 1`, `abort 1`.
+    fn transfer(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        let node = id(word(words, 0)?)?;
+        let to = words.get(1).map(|to| id(to)).transpose()?.map(NodeId);
+        let node = self.cluster.node_mut(node)?;
+        if verb == "abort" {
+            node.abort_transfer();
+            return Ok(());
+        }
+        match node.transfer(to) {
+            Ok(to) => self.say(format!("  to {}", to.0)),
+            Err(error) => self.say(format!("  refused: {error:?}")),
         }
         Ok(())
     }

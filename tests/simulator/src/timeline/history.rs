@@ -279,7 +279,7 @@ impl LetterKind {
     fn of(message: &Message<'_>) -> Self {
         match message {
             Message::Heartbeat { .. } => Self::Heartbeat,
-            Message::VoteRequest { .. } | Message::VoteAnswer { .. } => Self::Vote,
+            Message::VoteRequest(_) | Message::VoteAnswer(_) | Message::HandOver(_) => Self::Vote,
             Message::Append { .. } => Self::Append,
             Message::Acknowledge { .. } | Message::Reject { .. } => Self::Answer,
         }

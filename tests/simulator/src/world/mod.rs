@@ -185,6 +185,7 @@ impl World {
         }
         if let Some((role, term)) = change.became {
             self.recorder.became(place, role, term);
+            faults::count_heirs(self, id, role, term);
             if role == RoleName::Leader {
                 self.tally.add(Count::Elections);
                 faults::may_ambush(self, id);

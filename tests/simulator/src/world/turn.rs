@@ -296,7 +296,10 @@ impl World {
                 return wrong(format!("{id} was due in {due} ticks and spoke after {passed}"));
             }
         }
-        let face = |node: &RegistryNode| (node.status().role, node.status().term, node.leader());
+        let face = |node: &RegistryNode| {
+            let status = node.status();
+            (status.role, status.term, status.leader, status.transferring)
+        };
         let before = face(&ticked);
         ticked.tick();
         if slept != ticked {

@@ -1,0 +1,99 @@
+//! What a node looks like from outside: nothing here changes anything.
+
+use super::Node;
+use crate::log::Log;
+use crate::machine::Machine;
+use crate::status::Status;
+use crate::storage::Storage;
+use crate::types::NodeId;
+
+impl<B, S, M> Node<B, S, M>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    S: Storage,
+    M: Machine,
+{
+    /// How many ticks may pass before this node has something to do, if no input comes. Zero while
+    /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
+    /// anything.
+    pub fn ticks_until_due(&self) -> u32 {
+        if self.raft.wants_flush() || self.raft.owes() || self.can_apply() {
+            return 0;
+        }
+        self.raft.deadline().unwrap_or(u32::MAX)
+    }
+
+    /// Who leads, if it is known.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.raft.leader()
+    }
+
+    /// The node as it is now.
+    pub fn status(&self) -> Status {
+        let raft = &self.raft;
+        let mut peers = heapless::Vec::new();
+        for peer in raft.peers() {
+            // Never one too many: a leader keeps its followers in a list of the same size.
+            peers.push(peer).ok();
+        }
+        Status {
+            id: raft.id(),
+            role: raft.role_name(),
+            term: raft.term(),
+            leader: raft.leader(),
+            last: raft.log().last().index,
+            durable: raft.durable(),
+            committed: raft.committed(),
+            applied: self.applied,
+            admitted: raft.admitted(),
+            peers,
+            transferring: raft.transferring(),
+            counters: raft.counters().clone(),
+            fault: raft.fault(),
+            apply_fault: self.apply_fault,
+        }
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log<B> {
+        self.raft.log()
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The storage, for a driver that finishes flushes; what was written is not to be changed.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// Ends the node, and gives back what is kept across power cuts.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> core::fmt::Debug for Node<B, S, M> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut node = f.debug_struct("Node");
+        node.field("id", &self.raft.id()).field("role", &self.raft.role_name());
+        node.field("term", &self.raft.term()).field("log", self.raft.log());
+        node.field("committed", &self.raft.committed()).field("applied", &self.applied);
+        node.finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<B: AsRef<[u8]> + AsMut<[u8]>, S, M> defmt::Format for Node<B, S, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (id, role, term) = (self.raft.id(), self.raft.role_name(), self.raft.term());
+        defmt::write!(f, "Node {{ id: {}, role: {}, term: {}, .. }}", id, role, term);
+    }
+}
