@@ -35,7 +35,7 @@ fn table() -> Vec<(Vec<u8>, String)> {
 #[test]
 fn the_vectors_of_the_document_say_what_it_says() {
     let table = table();
-    assert_eq!(table.len(), 11);
+    assert_eq!(table.len(), 13);
     for (bytes, says) in table {
         let datagram = decode(&bytes).unwrap_or_else(|error| panic!("{says}: {error:?}"));
         assert_eq!(said::<Words>(&datagram), says, "{bytes:02x?}");
@@ -65,14 +65,20 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     for version in 1..8 {
         assert_eq!(decode(&with_tag(version << 5 | 3)), Err(DecodeError::Version));
     }
-    for kind in [0, 7, 31] {
+    for kind in [0, 8, 31] {
         assert_eq!(decode(&with_tag(kind)), Err(DecodeError::Kind));
     }
-    for (kind, known) in [(1, 1), (2, 3), (3, 0), (4, 0), (5, 3), (6, 1)] {
+    for (kind, known) in [(1, 3), (2, 3), (3, 0), (4, 0), (5, 3), (6, 1), (7, 0)] {
         for flag in (0..8).map(|bit| 1_u8 << bit).filter(|flag| flag & known == 0) {
             let bytes = Forge::new(kind, flag, 1).number(1).number(1).number(1).number(1).done();
             assert_eq!(decode(&bytes), Err(DecodeError::Kind), "kind {kind} flag {flag}");
         }
+    }
+    for kind in [1, 2] {
+        // A request about the next term that the leader asks for; a "no" to such a question.
+        let flags = if kind == 1 { 3 } else { 1 };
+        let bytes = Forge::new(kind, flags, 1).number(1).number(1).number(1).done();
+        assert_eq!(decode(&bytes), Err(DecodeError::Kind), "kind {kind} flags {flags}");
     }
     for length in 0..heartbeat.len() {
         assert_eq!(decode(&heartbeat[..length]), Err(DecodeError::Malformed));
@@ -97,7 +103,7 @@ proptest! {
     /// Arbitrary bytes, most of them with a tag that means something.
     #[test]
     fn arbitrary_bytes_decode_or_not_and_mean_the_same_again(
-        tag in 0_u8..8,
+        tag in 0_u8..9,
         rest in bytes(80),
     ) {
         let bytes = [&[tag][..], &rest].concat();

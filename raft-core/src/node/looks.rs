@@ -1,4 +1,6 @@
-//! What a node looks like from outside: nothing here changes anything.
+//! What a node looks like from outside.
+//!
+//! Nothing here changes anything, so that it may be called at any time.
 
 use super::Node;
 use crate::log::Log;

@@ -129,6 +129,11 @@ fn act(input: &mut Input, node: &mut Member) {
         10 => {
             black_box(node.apply());
         }
+        11 => {
+            let to = if input.flag() { Some(input.node()) } else { None };
+            black_box(node.transfer(to)).ok();
+        }
+        12 => node.abort_transfer(),
         _ => {
             black_box(node.poll_event());
         }
