@@ -148,7 +148,7 @@ pub(crate) struct Leading {
     /// The round that began with that question: who echoed it or a later one is there.
     quorum_round: Round,
     /// How many rounds have really left since then, and the last of them.
-    rounds_left: u8,
+    rounds_left: u32,
     last_left: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,

@@ -52,7 +52,30 @@ impl World {
             return Err(lost("healthy nodes do not come to agree"));
         }
         self.check_answers(&spared)?;
-        self.keep_quiet(&spared)
+        self.keep_quiet(&spared)?;
+        self.change_leaders(&spared)
+    }
+
+    /// A leader hands over, to somebody who is gone where there is one, and then to somebody who is
+    /// there: whatever comes of it, before long somebody leads and takes commands.
+    fn change_leaders(&mut self, spared: &[u8]) -> Outcome {
+        let gone = self.stations.iter().find(|it| !it.spared).map(|it| NodeId(it.id));
+        for to in [gone, None] {
+            let Some(leader) = self.common_leader(spared) else { continue };
+            self.wake(leader)?;
+            let began = self.node_mut(leader)?.transfer(to).is_ok();
+            self.tally.add_many(Count::Transfers, u64::from(began));
+            self.look(leader)?;
+            let patience = 10 * self.election_timeout();
+            let ended = self.until(patience, |world| {
+                let leader = world.common_leader(spared).and_then(|id| world.status(id));
+                leader.is_some_and(|status| status.transferring.is_none())
+            })?;
+            if !ended {
+                return Err(Broken::new("liveness", "a transfer never ends"));
+            }
+        }
+        Ok(())
     }
 
     /// Refusing is the honest answer of a full log, and who has no room does not lead: nothing more
