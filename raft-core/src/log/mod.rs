@@ -154,6 +154,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         self.extend_with(entries, Reserve::Kept)
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn extend_with(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
         let (count, bytes) = (entries.len(), entries.bytes());
         if count == 0 {

@@ -32,6 +32,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// A follower holds everything up to `index`.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn acknowledged(
         &mut self,
         from: NodeId,
@@ -79,6 +80,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Commits what a quorum holds durably, if it is of this leader's own term, now that somebody
     /// holds more than before: everything up to `newest`. What is above it nobody holds anew.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn count_commits(&mut self, newest: Durable<Index>) {
         let Role::Leader(leading) = &self.role else { return };
         // What is below was committed before, or is of an earlier term.
@@ -103,7 +105,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Whether everything up to `index` is durable at a quorum.
-    #[inline(never)]
     fn is_held(&self, leading: &Leading, index: Durable<Index>) -> bool {
         let mut holders = NodeSet::EMPTY;
         if self.watermark.index() >= index {

@@ -105,6 +105,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Tells whoever is to lead to stand now. Gives the length, if that was due.
+    #[cold]
     pub(super) fn hand_over(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
         let Role::Leader(leading) = &mut self.role else { return None };
         let to = leading.owes_hand_over(&self.log)?;

@@ -76,10 +76,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let sent = match &self.role {
             Role::Follower(_) => self.report(buffer)?,
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
-            Role::Leader(_) => match self.hand_over(buffer) {
-                None => self.supply(buffer)?,
-                told => told,
-            },
+            Role::Leader(leading) => {
+                let told = match &leading.transfer {
+                    Some(_) => self.hand_over(buffer),
+                    None => None,
+                };
+                if told.is_some() { told } else { self.supply(buffer)? }
+            }
         };
         if sent.is_some() {
             self.turn.answers = true;

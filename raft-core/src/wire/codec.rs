@@ -108,6 +108,7 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
 }
 
 /// Writes an append without its entries.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn write_append(append: &Append<'_>, term: Term, buffer: &mut [u8]) -> Option<usize> {
     let Append { round, previous, committed, .. } = append;
     let term_below = u64::from(term.0.checked_sub(previous.term.0)?);
@@ -256,6 +257,7 @@ impl<'a> Opened<'a> {
     }
 
     /// Numbers, and nothing behind them.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn only<const N: usize>(&mut self) -> Option<[u64; N]> {
         self.reader.numbers().filter(|_| self.reader.0.is_empty())
     }
