@@ -107,6 +107,9 @@ fn an_entry_that_no_buffer_takes_silences_no_leader() -> Result<(), String> {
             let follower = usize::from(packet.to == Recipient::Peer(NodeId(3)));
             heard[follower] += 1;
         }
+        node.flush().map_err(|error| format!("{error:?}"))?;
+        while node.apply().is_some() {}
+        assert!(node.ticks_until_due() > 0, "it would never sleep again");
     }
     assert_eq!(heard, [10, 10]);
     assert!(node.status().counters.unsendable > 0, "and nobody is told why");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use raft_core::wire::{Append, DecodeError, Message, decode, encode};
-use raft_core::{DropReason, Frame, NodeId};
+use raft_core::{DropReason, Frame, NodeId, Term};
 use raft_simulator::forge::Forge;
 use raft_simulator::words::{Words, datagram as said};
 use raft_simulator::{Cluster, Settings};
@@ -90,6 +90,12 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     let term_zero = term_of_the_future.clone().word(0, "x").done();
     assert_eq!(decode(&term_zero), Err(DecodeError::Malformed), "nobody led in it");
     assert_eq!(decode(&term_of_the_future.word(6, "x").done()), Err(DecodeError::Malformed));
+    for (kind, fields) in [(1, 1), (6, 2)] {
+        let until_position = (0..fields).fold(Forge::new(kind, 0, 1), |forge, _| forge.number(1));
+        let position = |term: u32| until_position.clone().number(u64::from(term)).number(0).done();
+        assert!(decode(&position(Term::LIMIT.0 - 1)).is_ok());
+        assert_eq!(decode(&position(Term::LIMIT.0)), Err(DecodeError::Malformed));
+    }
 }
 
 /// Bytes of any length below this, many of them small.

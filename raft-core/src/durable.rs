@@ -168,3 +168,23 @@ impl Watermark {
         (self.durable_ballot.term == term).then_some(Durable(term))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_that_another_overtook_takes_nothing_back() {
+        let mut watermark = Watermark::default();
+        watermark.wrote_entries(Index(3));
+        let token = watermark.begin().unwrap();
+        assert_eq!(watermark.begin(), None, "one at a time");
+        watermark.wrote_entries(Index(5));
+        watermark.finish_all();
+        assert_eq!((watermark.index().get(), watermark.in_flight()), (Index(5), false));
+        assert!(!watermark.finish(token));
+        assert_eq!(watermark.index().get(), Index(5));
+        let next = watermark.begin().unwrap();
+        assert!(!watermark.finish(token) && watermark.finish(next));
+    }
+}

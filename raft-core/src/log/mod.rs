@@ -10,6 +10,8 @@
 //! must still be able to elect, commit and shrink.
 
 pub(crate) mod entry;
+#[cfg(test)]
+mod histories;
 mod ring;
 #[cfg(test)]
 mod tests;

@@ -2,41 +2,48 @@
 //!
 //! A number for each peer would cost more memory than it is worth, and one number for all starves
 //! whoever is not the last to ask: a node that is heard and hears nothing asks for ever. So whoever
-//! was given one makes way for whoever was not. Those that are not answered ask again soon.
+//! was given one makes way for whoever was given none for longer: who asks is passed over at most
+//! once for each other peer. Those that are not answered ask again soon.
 
-use crate::node_set::NodeSet;
+use crate::progress::PEERS_MAX;
 use crate::types::{NodeId, Round};
+use core::mem;
 
 /// Who is owed a pre-grant, as the answer to which question.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct PreGrant {
     asker: Option<NodeId>,
     number: Round,
-    /// Who was given one and makes way for others, until one of them is given another.
-    served: NodeSet,
+    /// Who was given one, the last one first; ids that no node may have until there are so many.
+    served: [NodeId; PEERS_MAX],
 }
 
 impl PreGrant {
     pub(super) const fn new() -> Self {
-        Self { asker: None, number: Round(0), served: NodeSet::EMPTY }
+        Self { asker: None, number: Round(0), served: [NodeId(NodeId::LIMIT); PEERS_MAX] }
     }
 
     /// A node would have the vote, as to its question of this number.
     pub(super) fn owe(&mut self, asker: NodeId, number: Round) {
-        let is_served = |peer| self.served.contains(peer);
+        let others_since = |peer| {
+            let place = self.served.iter().position(|&served| served == peer);
+            place.unwrap_or(PEERS_MAX)
+        };
         let before = self.asker.filter(|&peer| peer != asker);
-        if before.is_none_or(|peer| is_served(peer) && !is_served(asker)) {
+        if before.is_none_or(|peer| others_since(peer) < others_since(asker)) {
             (self.asker, self.number) = (Some(asker), number);
         }
     }
 
     /// It was written.
     pub(super) fn given(&mut self) {
-        if let Some(peer) = self.asker.take() {
-            if self.served.contains(peer) {
-                self.served = NodeSet::EMPTY;
+        let Some(peer) = self.asker.take() else { return };
+        let mut moved = peer;
+        for place in &mut self.served {
+            moved = mem::replace(place, moved);
+            if moved == peer {
+                break;
             }
-            self.served.insert(peer);
         }
     }
 
@@ -76,5 +83,20 @@ mod tests {
             grant.given();
         }
         assert!(given[1] >= 7 && given[2] >= 7 && given[3] >= 7, "{given:?}");
+    }
+
+    /// Two nodes that hear nothing, one that asks when 1 asks and one that asks in between.
+    #[test]
+    fn two_that_ask_all_the_time_come_between_nobody_either() {
+        let mut grant = PreGrant::new();
+        let mut given = [0; 4];
+        for _ in 0..100 {
+            for askers in [&[3, 1][..], &[2]] {
+                askers.iter().for_each(|&asker| grant.owe(NodeId(asker), Round(0)));
+                given[usize::from(grant.asker().unwrap().0)] += 1;
+                grant.given();
+            }
+        }
+        assert!(given[1] >= 20, "{given:?}");
     }
 }
