@@ -220,10 +220,13 @@ impl World {
         let mut states = spared.iter().map(|&id| {
             let node = self.cluster.node(id).ok()?;
             let status = node.status();
-            (status.applied == status.last).then(|| (status.last, node.machine().digest))
+            // A transfer that began in the trouble may still make another one lead.
+            let settled = status.applied == status.last && status.transferring.is_none();
+            settled.then(|| (status.last, node.machine().digest))
         });
         let first = states.next().flatten();
-        self.clients.are_idle() && first.is_some() && states.all(|state| state == first)
+        let led = self.common_leader(spared).is_some();
+        led && self.clients.are_idle() && first.is_some() && states.all(|state| state == first)
     }
 
     /// Every command that was ever answered is in every healthy machine.
