@@ -194,7 +194,8 @@ pub enum Event {
     },
     /// Another node leads, or none that is known.
     Leader(Option<NodeId>),
-    /// This node could not hand over to that one, and leads on.
+    /// This node did not hand over to that one, in time or because it was told to stop, and leads
+    /// on.
     TransferFailed(NodeId),
     /// This node stopped for good.
     Stopped(Fault),
