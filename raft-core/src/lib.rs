@@ -54,7 +54,7 @@
 //! A file uses only what stands above it:
 //!
 //! - `bytes`, `number`, `types`, `node_set`, `random`, `config`: words of the protocol, settings;
-//! - `quorum`: who votes, and what a majority of them is;
+//! - `quorum`, `configuration`: who votes, what a majority of them is, whose storage is whose;
 //! - `log`: entries in a fixed piece of memory, encoded as on the wire;
 //! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;
 //! - [`wire`]: datagrams, as `WIRE.md` has them byte by byte;
@@ -79,6 +79,8 @@ extern crate std;
 mod bytes;
 mod clock;
 mod config;
+#[allow(dead_code)]
+mod configuration;
 mod durable;
 mod log;
 mod machine;

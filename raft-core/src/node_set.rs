@@ -34,6 +34,16 @@ impl NodeSet {
         self.0 & Self::bit(node) != 0
     }
 
+    /// The set as one word, a bit for each id.
+    pub(crate) const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// The set that [`NodeSet::word`] gave.
+    pub(crate) const fn of_word(word: u32) -> Self {
+        Self(word)
+    }
+
     /// How many members there are.
     pub const fn len(self) -> u32 {
         self.0.count_ones()

@@ -10,7 +10,7 @@ use syn::Expr;
 const LAYERS: &[&[&str]] = &[
     &["macros", "bytes", "number"],
     &["types", "node_set", "random"],
-    &["quorum"],
+    &["quorum", "configuration"],
     &["config"],
     &["log"],
     &["storage", "durable"],

@@ -8,10 +8,10 @@ mod recovery;
 
 use self::recovery::{Flaw, Found};
 use crate::config::{Config, ConfigError};
+use crate::configuration::Configuration;
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::quorum::MEMBERS_MAX;
 use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
@@ -120,11 +120,11 @@ where
         if identity.id != config.id {
             return Err(RecoverError::OtherNode(identity.id));
         }
-        let (members, admitted) = (identity.membership, identity.is_admitted());
-        if members.members().len() as usize > MEMBERS_MAX || found.ballot.term >= Term::LIMIT {
-            return Err(RecoverError::Corrupt);
-        }
-        let raft = Raft::new(config, members, admitted, found.log, found.ballot);
+        let founded = Configuration::of_founders(identity.membership);
+        let founded = founded.filter(|_| found.ballot.term < Term::LIMIT);
+        let configuration = founded.ok_or(RecoverError::Corrupt)?;
+        let admitted = identity.is_admitted();
+        let raft = Raft::new(config, configuration, admitted, found.log, found.ballot);
         let (applied, reported) = (raft.log().base().index, Reported::new(raft.term()));
         Ok(Self { raft, storage, machine, applied, apply_fault: None, reported })
     }

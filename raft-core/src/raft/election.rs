@@ -43,7 +43,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn may_campaign(&self) -> bool {
         self.admitted
             && !self.retired
-            && self.membership.voters().contains(self.config.id)
+            && self.configuration.membership.voters().contains(self.config.id)
             && self.ballot.term.next() < Term::LIMIT
             && self.log.has_room_for_noop()
     }
@@ -80,7 +80,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if !real || self.watermark.ballot(self.ballot).is_some() {
             granted.insert(self.config.id);
         }
-        if !self.membership.has_quorum(granted) {
+        if !self.configuration.membership.has_quorum(granted) {
             return Ok(());
         }
         if real {
@@ -94,7 +94,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         note!("node {} leads in term {}", self.config.id.0, self.ballot.term.0);
         let first = self.log.append(self.ballot.term, Kind::NOOP, &[]);
         let first = first.map_err(|_| Fault::NoRoomForNoop)?.index;
-        let mut peers = self.membership.members();
+        let mut peers = self.configuration.membership.members();
         peers.remove(self.config.id);
         let mut followers = heapless::Vec::new();
         for id in peers.iter() {
@@ -150,7 +150,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn other_voters(&self) -> NodeSet {
-        let mut voters = self.membership.voters();
+        let mut voters = self.configuration.membership.voters();
         voters.remove(self.config.id);
         voters
     }

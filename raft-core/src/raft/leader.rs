@@ -21,7 +21,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let heard = leading.followers.iter().filter(|peer| peer.echoed >= since);
                 let mut present: NodeSet = heard.map(|peer| peer.id).collect();
                 present.insert(self.config.id);
-                if self.membership.has_quorum(present) {
+                if self.configuration.membership.has_quorum(present) {
                     leading.begin_quorum();
                 } else {
                     self.follow_nobody();
@@ -113,6 +113,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         for peer in leading.followers.iter().filter(|peer| peer.matched >= index) {
             holders.insert(peer.id);
         }
-        self.membership.has_quorum(holders)
+        self.configuration.membership.has_quorum(holders)
     }
 }

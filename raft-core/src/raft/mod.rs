@@ -12,6 +12,7 @@ mod invariants;
 mod leader;
 mod looks;
 mod pre_grant;
+mod receive;
 mod role;
 mod supply;
 mod term_guard;
@@ -27,21 +28,21 @@ pub use self::transfer::TransferError;
 use self::transmit::Turn;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::configuration::Configuration;
 use crate::durable::Watermark;
 use crate::log::{self, AppendError, Log};
 use crate::macros::note;
 use crate::node_set::NodeSet;
-use crate::quorum::Membership;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
 use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
-use crate::wire::{self, Counted, Frame, Kind, Standing};
+use crate::wire::{self, Counted, Frame};
 
 /// One node's state of consensus.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     config: Config,
-    membership: Membership,
+    configuration: Configuration,
     /// Whether this node's promises count; until then it makes none.
     admitted: bool,
     log: Log<B>,
@@ -64,14 +65,6 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     retired: bool,
     fault: Option<Fault>,
     counters: Counters,
-}
-
-/// Whether the sender of a datagram waits for an answer: one from an earlier term is then told of
-/// the later one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum WantsAnswer {
-    Yes,
-    No,
 }
 
 /// Why an input went no further.
@@ -120,7 +113,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A node as it comes back from storage: everything in `log` and `ballot` is durable.
     pub(crate) fn new(
         config: Config,
-        membership: Membership,
+        configuration: Configuration,
         admitted: bool,
         log: Log<B>,
         ballot: Ballot,
@@ -131,7 +124,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let heard = ballot.term > Term::ZERO || !log.is_empty();
         let timeout = Self::draw_timeout(&config, &mut random);
         let mut raft = Self {
-            membership,
+            configuration,
             admitted,
             committed: log.base().index,
             ballot,
@@ -247,91 +240,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     // Between inputs and their parts.
-
-    fn take(&mut self, frame: Frame<'_>) -> Result<(), Stop> {
-        let from = frame.from;
-        if !from.is_valid() || from == self.config.id {
-            return Err(DropReason::Sender.into());
-        }
-        let opened = wire::open(frame.bytes)?;
-        match opened.kind {
-            Kind::Append => {
-                let (term, append) = opened.append().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, append.round, WantsAnswer::Yes)?;
-                self.appended(from, &append)
-            }
-            Kind::Acknowledge => {
-                let (term, acknowledge) = opened.acknowledge().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, acknowledge.round, WantsAnswer::No)?;
-                self.acknowledged(from, &acknowledge)
-            }
-            Kind::Heartbeat => {
-                let (term, heartbeat) = opened.heartbeat().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, heartbeat.round, WantsAnswer::Yes)?;
-                self.heard(from, &heartbeat)
-            }
-            Kind::Reject => {
-                let (term, reject) = opened.reject().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, reject.round, WantsAnswer::No)?;
-                self.rejected(from, &reject)
-            }
-            Kind::VoteRequest => {
-                let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
-                let asked = matches!(request.standing, Standing::HandedOver(_));
-                if self.hears_leader() && !asked {
-                    return Err(DropReason::LeaderHeard.into());
-                }
-                self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
-                self.vote_asked(from, &request);
-                Ok(())
-            }
-            Kind::VoteAnswer => {
-                let (term, answer) = opened.vote_answer().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, answer.number, WantsAnswer::No)?;
-                self.vote_answered(from, &answer)
-            }
-            Kind::HandOver => {
-                let (term, told) = opened.hand_over().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, told.round, WantsAnswer::No)?;
-                self.handed_over(from, &told)
-            }
-        }
-    }
-
-    /// A sound datagram of this term came in, with a number that tells it from others of its
-    /// sender: in a later term this node follows, from an earlier one it listens to nobody.
-    fn meet(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        number: Round,
-        wants_answer: WantsAnswer,
-    ) -> Result<(), Stop> {
-        if term == self.ballot.term {
-            return Ok(());
-        }
-        self.meet_another_term(from, term, number, wants_answer)
-    }
-
-    #[cold]
-    fn meet_another_term(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        number: Round,
-        wants_answer: WantsAnswer,
-    ) -> Result<(), Stop> {
-        if term < self.ballot.term {
-            if wants_answer == WantsAnswer::Yes {
-                self.answers.insert(from);
-            }
-            return Err(DropReason::Stale.into());
-        }
-        self.term_guard.check(self.ballot.term, term, from, number)?;
-        self.enter(Ballot { term, vote: None });
-        self.follow_nobody();
-        Ok(())
-    }
 
     /// What every input ends with.
     #[inline(always)] // Nearly nothing, and every input ends with it.

@@ -71,7 +71,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(fault) = self.fault {
             return Err(TransferError::Stopped(fault));
         }
-        let (leader, voters) = (self.leader(), self.membership.voters());
+        let (leader, voters) = (self.leader(), self.configuration.membership.voters());
         let Role::Leader(leading) = &mut self.role else {
             return Err(TransferError::NotLeader(leader));
         };

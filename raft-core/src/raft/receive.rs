@@ -1,0 +1,104 @@
+//! What comes in: whose it is, of which term, and which part of the node it is for.
+//!
+//! A datagram is opened once. Its term is met before anything in it is looked at: in a later term
+//! this node follows, from an earlier one it listens to nobody.
+
+use super::{Raft, Stop};
+use crate::status::DropReason;
+use crate::types::{Ballot, NodeId, Round, Term};
+use crate::wire::{self, Frame, Kind, Standing};
+
+/// Whether the sender of a datagram waits for an answer: one from an earlier term is then told of
+/// the later one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WantsAnswer {
+    Yes,
+    No,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    pub(super) fn take(&mut self, frame: Frame<'_>) -> Result<(), Stop> {
+        let from = frame.from;
+        if !from.is_valid() || from == self.config.id {
+            return Err(DropReason::Sender.into());
+        }
+        let opened = wire::open(frame.bytes)?;
+        match opened.kind {
+            Kind::Append => {
+                let (term, append) = opened.append().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, append.round, WantsAnswer::Yes)?;
+                self.appended(from, &append)
+            }
+            Kind::Acknowledge => {
+                let (term, acknowledge) = opened.acknowledge().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, acknowledge.round, WantsAnswer::No)?;
+                self.acknowledged(from, &acknowledge)
+            }
+            Kind::Heartbeat => {
+                let (term, heartbeat) = opened.heartbeat().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, heartbeat.round, WantsAnswer::Yes)?;
+                self.heard(from, &heartbeat)
+            }
+            Kind::Reject => {
+                let (term, reject) = opened.reject().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, reject.round, WantsAnswer::No)?;
+                self.rejected(from, &reject)
+            }
+            Kind::VoteRequest => {
+                let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
+                let asked = matches!(request.standing, Standing::HandedOver(_));
+                if self.hears_leader() && !asked {
+                    return Err(DropReason::LeaderHeard.into());
+                }
+                self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
+                self.vote_asked(from, &request);
+                Ok(())
+            }
+            Kind::VoteAnswer => {
+                let (term, answer) = opened.vote_answer().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, answer.number, WantsAnswer::No)?;
+                self.vote_answered(from, &answer)
+            }
+            Kind::HandOver => {
+                let (term, told) = opened.hand_over().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, told.round, WantsAnswer::No)?;
+                self.handed_over(from, &told)
+            }
+        }
+    }
+
+    /// A sound datagram of this term came in, with a number that tells it from others of its
+    /// sender: in a later term this node follows, from an earlier one it listens to nobody.
+    fn meet(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        number: Round,
+        wants_answer: WantsAnswer,
+    ) -> Result<(), Stop> {
+        if term == self.ballot.term {
+            return Ok(());
+        }
+        self.meet_another_term(from, term, number, wants_answer)
+    }
+
+    #[cold]
+    fn meet_another_term(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        number: Round,
+        wants_answer: WantsAnswer,
+    ) -> Result<(), Stop> {
+        if term < self.ballot.term {
+            if wants_answer == WantsAnswer::Yes {
+                self.answers.insert(from);
+            }
+            return Err(DropReason::Stale.into());
+        }
+        self.term_guard.check(self.ballot.term, term, from, number)?;
+        self.enter(Ballot { term, vote: None });
+        self.follow_nobody();
+        Ok(())
+    }
+}
