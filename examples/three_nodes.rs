@@ -5,8 +5,8 @@
 
 use raft_core::wire::{ENVELOPE_BYTES, Envelope};
 use raft_core::{
-    ClusterId, Config, Event, Identity, Machine, MemoryStorage, Node, NodeId, Recipient, RoleName,
-    format,
+    ClusterId, Config, Event, Identity, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
+    Recipient, RoleName, Saver, format,
 };
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
@@ -39,6 +39,20 @@ impl Machine for Counter {
             Command::Label(label) => self.label = label.to_owned(),
         }
         self.total
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&(self.total, self.label.len()));
+        saver.write(self.label.as_bytes());
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        let (total, length) = loader.value()?;
+        let mut label = vec![0; length];
+        loader.read(&mut label)?;
+        self.label = String::from_utf8(label).map_err(|_| LoadError::Content)?;
+        self.total = total;
+        Ok(())
     }
 }
 

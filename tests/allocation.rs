@@ -3,8 +3,8 @@
 //! Memory for logs and storage is handed over before counting begins, as a board's linker does it.
 
 use raft_core::{
-    ClusterId, Config, Frame, Identity, Machine, MemoryStorage, Node, NodeId, Recipient, RoleName,
-    format,
+    ClusterId, Config, Frame, Identity, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
+    Recipient, RoleName, Saver, format,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -76,6 +76,15 @@ impl Machine for Sum {
         self.applied += 1;
         self.total += number;
         self.total
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&(self.total, self.applied));
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        (self.total, self.applied) = loader.value()?;
+        Ok(())
     }
 }
 

@@ -74,7 +74,7 @@ fn a_follower_keeps_room_for_a_first_entry_of_its_own() -> Result<(), String> {
 fn a_log_that_can_not_hold_what_frames_carry_is_refused() {
     let error = unequal(&[4096, 512, 512], 256).err().expect("a log too small");
     assert!(error.contains("FrameExceedsLog"), "{error}");
-    let storage = raft_simulator::disk::Disk::blank(512);
+    let storage = raft_simulator::disk::Disk::blank(512, 0);
     let machine = raft_simulator::words::Words::default();
     let config = Config { frame_bytes: 256, ..Config::new(NodeId(1), 1) };
     let refused = Node::recover(config, [0; 512], storage, machine).err();

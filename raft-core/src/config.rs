@@ -28,6 +28,19 @@ pub struct Config {
     /// The smallest transmit buffer in the cluster, the same on every node: a command that does not
     /// fit into it is refused when proposed, and every node's log must hold those that do.
     pub frame_bytes: u32,
+    /// The memory of the smallest log in the cluster, the same on every node; zero if all are alike.
+    /// A leader takes no more than that one could hold before something of it is committed: what
+    /// only larger logs can hold might never be.
+    pub least_log_bytes: u32,
+    /// How full the log may become, in hundredths of what clients may use, before a snapshot takes
+    /// the place of what is applied. A log that has no room left is compacted in any case.
+    pub compact_percent: u32,
+    /// How many applied entries stay behind a snapshot, for followers that are not far behind; fewer
+    /// if the log would stay half as full as it may become.
+    pub keep_entries: u32,
+    /// How many bytes of a snapshot a leader sends in a tick. As many as the window of bytes are on
+    /// their way at once.
+    pub pace_bytes: u32,
 }
 
 impl Config {
@@ -47,6 +60,10 @@ impl Config {
             window_entries: 256,
             window_bytes: 16 * 1024,
             frame_bytes: 256,
+            least_log_bytes: 0,
+            compact_percent: 75,
+            keep_entries: 32,
+            pace_bytes: 4096,
         }
     }
 
@@ -68,8 +85,11 @@ impl Config {
         if self.frame_bytes < Self::FRAME_BYTES_MIN {
             return Err(ConfigError::FrameTooSmall { least_bytes: Self::FRAME_BYTES_MIN });
         }
-        if self.window_entries == 0 || self.window_bytes == 0 {
+        if self.window_entries == 0 || self.window_bytes == 0 || self.pace_bytes == 0 {
             return Err(ConfigError::EmptyWindow);
+        }
+        if !(1..=100).contains(&self.compact_percent) {
+            return Err(ConfigError::NotPercent(self.compact_percent));
         }
         Ok(())
     }
@@ -104,6 +124,8 @@ pub enum ConfigError {
         /// What would do.
         least_bytes: u32,
     },
-    /// With `window_entries` or `window_bytes` at zero nothing would ever be replicated.
+    /// With `window_entries`, `window_bytes` or `pace_bytes` at zero something would never be sent.
     EmptyWindow,
+    /// `compact_percent` is not from 1 to 100.
+    NotPercent(u32),
 }

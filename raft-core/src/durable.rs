@@ -87,6 +87,11 @@ impl Watermark {
         }
     }
 
+    /// The log begins anew behind `index`, which is durable.
+    pub(crate) fn restarted(&mut self, index: Index) {
+        (self.written, self.durable, self.flight) = (index, index, None);
+    }
+
     /// Storage was given every entry up to `index`.
     pub(crate) fn wrote_entries(&mut self, index: Index) {
         self.written = index;

@@ -5,7 +5,8 @@
 //!
 //! ```
 //! use raft_core::{
-//!     ClusterId, Config, Identity, Machine, MemoryStorage, Node, NodeId, RoleName, format,
+//!     ClusterId, Config, Identity, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
+//!     RoleName, Saver, format,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
@@ -21,6 +22,13 @@
 //!     fn apply(&mut self, _: Toggle) -> bool {
 //!         self.0 = !self.0;
 //!         self.0
+//!     }
+//!     fn save(&self, saver: &mut Saver<'_>) {
+//!         saver.value(&self.0);
+//!     }
+//!     fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+//!         self.0 = loader.value()?;
+//!         Ok(())
 //!     }
 //! }
 //!
@@ -92,6 +100,7 @@ mod progress;
 mod quorum;
 mod raft;
 mod random;
+mod snapshot;
 mod status;
 mod storage;
 mod types;
@@ -101,16 +110,19 @@ pub use crate::config::{Config, ConfigError};
 pub use crate::durable::{Durable, FlushToken};
 pub use crate::log::{AppendError, BODY_BYTES_MAX, Entries, Entry, Kind, Log, UnfitMemory};
 pub use crate::machine::{Applied, Machine};
-pub use crate::node::{FlushError, Node, RecoverError};
+pub use crate::node::{CompactError, FlushError, Node, RecoverError};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};
 pub use crate::raft::{ProposeError, TransferError};
+pub use crate::snapshot::{LoadError, Loader, Saver};
 pub use crate::status::{
     ApplyFault, Counters, DropReason, Event, Fault, PeerStatus, RoleName, Status,
 };
 pub use crate::storage::{
-    FormatError, Identity, MemoryStorage, MemoryStorageError, Record, Storage, format,
+    FormatError, Identity, MemoryStorage, MemoryStorageError, Part, Record, Storage, format,
 };
-pub use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Round, Term};
+pub use crate::types::{
+    Ballot, ClusterId, Index, NodeId, Nonce, Position, Round, Snapshot, Term,
+};
 pub use crate::wire::{Frame, Packet, Recipient};

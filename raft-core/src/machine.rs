@@ -2,6 +2,7 @@
 //!
 //! The core knows of commands only that they are bytes; what they mean is known here.
 
+use crate::snapshot::{LoadError, Loader, Saver};
 use serde::{Deserialize, Serialize};
 
 /// What the cluster replicates. Every node applies the same commands in the same order, so a
@@ -12,8 +13,19 @@ pub trait Machine {
     /// What came of it.
     type Output;
 
+    /// The format that [`save`](Machine::save) writes. Whoever changes what is saved counts it up.
+    const FORMAT: u16 = 0;
+
     /// Does what the command says.
     fn apply(&mut self, command: Self::Command<'_>) -> Self::Output;
+
+    /// Writes the whole state: the same bytes for the same state, on every node and each time,
+    /// because it is called twice, first to measure and then to store.
+    fn save(&self, saver: &mut Saver<'_>);
+
+    /// Becomes what was saved, in this format or an earlier one that it still knows; else it says
+    /// [`LoadError::Format`]. After an error the node applies nothing more to this machine.
+    fn restore(&mut self, loader: &mut Loader<'_>, format: u16) -> Result<(), LoadError>;
 }
 
 /// One command that the machine has seen.

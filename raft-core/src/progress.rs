@@ -20,7 +20,7 @@ pub enum Flow {
     Probe,
     /// Appends ahead of acknowledgements.
     Replicate,
-    /// What it lacks is not in the log any more; it would need a snapshot, which no node sends yet.
+    /// What it lacks is not in the log any more: it is sent a snapshot.
     Snapshot,
 }
 
@@ -46,6 +46,8 @@ pub(crate) struct Progress {
     /// Whether its word counts. Once it said that it does not, nothing that it may have said before
     /// its storage was wiped counts any more, however late it comes.
     pub(crate) counted: bool,
+    /// Whether it was heard since the last question for a quorum.
+    pub(crate) present: bool,
 }
 
 /// What [`MEMBERS_MAX`] says that a member costs its leader.
@@ -65,6 +67,7 @@ impl Progress {
             carried: false,
             owed_heartbeat: false,
             counted: true,
+            present: false,
         }
     }
 
@@ -92,6 +95,7 @@ impl Progress {
 
     /// It said that it heard `round`, and whether its word counts.
     pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
+        self.present = true;
         self.counted &= standing == Counted::Yes;
         if self.counted {
             self.echoed = self.echoed.max(round);
@@ -123,20 +127,24 @@ impl Progress {
         advanced
     }
 
-    /// The append after `previous` did not match; everything above `agreed` is in doubt.
-    pub(crate) fn reject(&mut self, previous: Index, agreed: Index) {
+    /// Whether its word that the append after `previous` did not match is news.
+    pub(crate) fn may_reject(&self, previous: Index) -> bool {
         let expected = match self.flow {
             Flow::Probe => previous == self.next.previous(),
-            Flow::Replicate | Flow::Snapshot => previous < self.next,
+            Flow::Replicate => previous < self.next,
+            Flow::Snapshot => false,
         };
-        if expected && previous > self.matched.get() {
-            self.resume(Flow::Probe, agreed.max(self.matched.get()).next());
-        }
+        expected && previous > self.matched.get()
     }
 
-    /// What it lacks was dropped.
-    pub(crate) fn lacks_dropped(&mut self) {
-        self.flow = Flow::Snapshot;
+    /// Everything above `agreed` is in doubt.
+    pub(crate) fn reject(&mut self, agreed: Index) {
+        self.resume(Flow::Probe, agreed.max(self.matched.get()).next());
+    }
+
+    /// What it lacks was dropped, and everything else up to `base`.
+    pub(crate) fn lacks_dropped(&mut self, base: Index) {
+        self.resume(Flow::Snapshot, base.next());
     }
 
     /// How many entries are on their way.

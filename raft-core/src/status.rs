@@ -4,6 +4,7 @@
 //! looks rarely misses steps in between and never the outcome, and nothing can overflow.
 
 use crate::progress::{Flow, PEERS_MAX};
+use crate::snapshot::LoadError;
 use crate::types::{Index, NodeId, Term};
 use crate::wire::DecodeError;
 
@@ -34,6 +35,8 @@ pub enum Fault {
     Log,
     /// An elected leader found no room for its first entry.
     NoRoomForNoop,
+    /// The machine saved itself in two ways without having changed in between.
+    UnstableSave,
     /// What must always hold between the parts of the state does not.
     Invariant,
 }
@@ -46,6 +49,8 @@ pub enum ApplyFault {
     UnknownKind(Index),
     /// The command at this index is none that the machine knows.
     UndecodableCommand(Index),
+    /// The machine can't be restored from the snapshot up to this index.
+    Snapshot(Index, LoadError),
 }
 
 /// Why a datagram was dropped.
@@ -167,6 +172,8 @@ pub struct Status {
     pub committed: Index,
     /// The last entry that the machine has seen.
     pub applied: Index,
+    /// The last entry whose effect is in the snapshot.
+    pub snapshot: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
     /// To whom it hands over, if it leads and does.
@@ -197,6 +204,9 @@ pub enum Event {
     /// This node did not hand over to that one, in time or because it was told to stop, and leads
     /// on.
     TransferFailed(NodeId),
+    /// The machine's snapshot would have so many bytes, which is more than storage has room for. The
+    /// log is not compacted, and will be full.
+    SnapshotTooLarge(u32),
     /// This node stopped for good.
     Stopped(Fault),
     /// This node applies nothing more.
@@ -210,6 +220,7 @@ pub(crate) struct Reported {
     pub(crate) term: Term,
     pub(crate) leader: Option<NodeId>,
     pub(crate) transferring: Option<NodeId>,
+    pub(crate) oversize: Option<u32>,
     pub(crate) fault: Option<Fault>,
     pub(crate) apply_fault: Option<ApplyFault>,
 }
@@ -218,7 +229,8 @@ impl Reported {
     /// A node that nobody has looked at since it was made in this term.
     pub(crate) const fn new(term: Term) -> Self {
         let (role, leader, transferring) = (RoleName::Follower, None, None);
-        Self { role, term, leader, transferring, fault: None, apply_fault: None }
+        let (oversize, fault, apply_fault) = (None, None, None);
+        Self { role, term, leader, transferring, oversize, fault, apply_fault }
     }
 
     /// The next difference to what is now, which then is reported.
@@ -237,6 +249,10 @@ impl Reported {
         let transferring = core::mem::replace(&mut self.transferring, now.transferring);
         if let (Some(to), None) = (transferring, now.transferring) {
             return Some(Event::TransferFailed(to));
+        }
+        let oversize = core::mem::replace(&mut self.oversize, now.oversize);
+        if now.oversize.is_some() && oversize != now.oversize {
+            return now.oversize.map(Event::SnapshotTooLarge);
         }
         if self.apply_fault != now.apply_fault {
             self.apply_fault = now.apply_fault;

@@ -90,6 +90,23 @@ impl Position {
     pub const ZERO: Self = Self { term: Term::ZERO, index: Index::ZERO };
 }
 
+/// One snapshot, by what tells it from any other: two nodes with the same one hold the same bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Snapshot {
+    /// The last entry whose effect is in it.
+    pub last: Position,
+    /// How long it is.
+    pub bytes: u32,
+    /// The CRC-32 of all of it.
+    pub checksum: u32,
+}
+
+impl Snapshot {
+    /// Before the first one: a machine in its first state, and no bytes at all.
+    pub const NONE: Self = Self { last: Position::ZERO, bytes: 0, checksum: 0 };
+}
+
 /// A leader's heartbeat number: an answer that echoes it was sent after the question.
 ///
 /// Rounds belong to a term and its leader, grow by one and are never used again, so they are never

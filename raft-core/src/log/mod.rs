@@ -93,8 +93,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         if !(unfit.least_bytes..=unfit.most_bytes).contains(&bytes) {
             return Err(unfit);
         }
-        let slots = bytes / BALANCED_ENTRY_BYTES;
-        let ring_bytes = bytes - slots * SLOT_BYTES;
+        let (slots, ring_bytes) = Self::split(bytes);
         let (base, last, last_term_from) = (Position::ZERO, Position::ZERO, Index::ZERO);
         let (count, first_slot, head, tail) = (0, 0, 0, 0);
         Ok(Self {
@@ -109,6 +108,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
             head,
             tail,
         })
+    }
+
+    /// How so much memory is divided: slots, and bytes of the ring.
+    const fn split(bytes: u32) -> (u32, u32) {
+        let slots = bytes / BALANCED_ENTRY_BYTES;
+        (slots, bytes - slots * SLOT_BYTES)
+    }
+
+    /// How many entries, and how many bytes of them, clients may leave uncommitted so that a log of
+    /// so much memory holds them all, wherever its ring ends; each is `entry_bytes` long at most.
+    pub(crate) const fn uncommitted_max(bytes: u32, entry_bytes: u32) -> (u32, u32) {
+        let (slots, ring) = Self::split(bytes);
+        (slots - RESERVED_SLOTS, ring.saturating_sub(RESERVED_BYTES + 2 * entry_bytes))
     }
 
     /// Forgets every entry; the next one stands after `base`.
@@ -208,6 +220,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         Some(())
     }
 
+    /// Drops every entry up to this one if the log holds it, else all there are: the next one then
+    /// stands after it.
+    pub fn rebase(&mut self, base: Position) {
+        if self.term(base.index) != Some(base.term) || self.drop_prefix(base.index).is_none() {
+            self.restart_after(base);
+        }
+    }
+
     /// Drops every entry up to `index`. `None` if that is not within the log.
     pub fn drop_prefix(&mut self, index: Index) -> Option<()> {
         let base = Position { term: self.term(index)?, index };
@@ -240,6 +260,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     /// Whether there are no entries.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// How much memory it has.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.ring_bytes + self.slots * SLOT_BYTES
     }
 
     /// How many entries there can be at most.
@@ -350,6 +375,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     pub fn client_bytes_max(&self) -> usize {
         let kept = RESERVED_BYTES as usize + entry::OVERHEAD_BYTES_MAX;
         (self.ring_bytes as usize).saturating_sub(kept).min(BODY_BYTES_MAX)
+    }
+
+    /// Whether clients use this much of what they may, in hundredths.
+    pub fn is_filled(&self, percent: u32) -> bool {
+        let part = |used: u32, most: u32| {
+            let most = u64::from(most) * u64::from(percent);
+            u64::from(used) * 100 >= most
+        };
+        let used = self.ring_bytes - self.free_bytes();
+        part(self.count, self.slots - RESERVED_SLOTS)
+            || part(used, self.ring_bytes - RESERVED_BYTES)
     }
 
     /// How many bytes of the ring are free, in one piece or two.

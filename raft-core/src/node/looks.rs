@@ -19,7 +19,7 @@ where
     /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
     /// anything.
     pub fn ticks_until_due(&self) -> u32 {
-        if self.raft.wants_flush() || self.raft.owes() || self.can_apply() {
+        if self.wants_flush() || self.raft.owes() || self.can_apply() {
             return 0;
         }
         self.raft.deadline().unwrap_or(u32::MAX)
@@ -47,6 +47,7 @@ where
             durable: raft.durable(),
             committed: raft.committed(),
             applied: self.applied,
+            snapshot: raft.snapshot().last.index,
             admitted: raft.admitted(),
             peers,
             transferring: raft.transferring(),

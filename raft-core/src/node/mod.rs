@@ -5,18 +5,19 @@
 
 mod looks;
 mod recovery;
+mod snapshot;
 
-use self::recovery::{Flaw, Found};
+pub use self::snapshot::CompactError;
 use crate::config::{Config, ConfigError};
-use crate::configuration::Configuration;
 use crate::durable::FlushToken;
-use crate::log::{Kind, Log, UnfitMemory};
+use crate::log::{Kind, UnfitMemory};
 use crate::machine::{Applied, Machine};
 use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
+use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
-use crate::types::{Index, NodeId, Position, Term};
-use crate::wire::{Frame, Packet};
+use crate::types::{Index, NodeId, Position};
+use crate::wire::{CHUNK_TAG, Frame, Packet, Recipient};
 
 /// One member of a cluster. Its methods are of four kinds.
 ///
@@ -46,6 +47,8 @@ pub struct Node<B: AsRef<[u8]> + AsMut<[u8]>, S, M> {
     /// The last entry that the machine has seen.
     applied: Index,
     apply_fault: Option<ApplyFault>,
+    /// Up to where a snapshot was too large for the storage, and how large.
+    oversize: Option<(Index, u32)>,
     reported: Reported,
 }
 
@@ -74,6 +77,9 @@ pub enum RecoverError<E> {
     },
     /// The storage holds a record that no node writes.
     Corrupt,
+    /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
+    /// machine saved may still be unknown to it: see [`ApplyFault::Snapshot`].
+    Snapshot(LoadError),
 }
 
 /// Why a flush came to nothing. Either is final: the node has stopped.
@@ -99,34 +105,10 @@ where
     pub fn recover(
         config: Config,
         log_memory: B,
-        mut storage: S,
+        storage: S,
         machine: M,
     ) -> Result<Self, RecoverError<S::Error>> {
-        config.check().map_err(RecoverError::Config)?;
-        let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
-        let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
-        if config.frame_bytes as usize > most_bytes {
-            let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
-            return Err(RecoverError::FrameExceedsLog { most_bytes });
-        }
-        let mut found = Found::new(log);
-        storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
-        let identity = found.identity.ok_or(RecoverError::Blank)?;
-        match found.flaw {
-            Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
-            Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
-            None => {}
-        }
-        if identity.id != config.id {
-            return Err(RecoverError::OtherNode(identity.id));
-        }
-        let founded = Configuration::of_founders(identity.membership);
-        let founded = founded.filter(|_| found.ballot.term < Term::LIMIT);
-        let configuration = founded.ok_or(RecoverError::Corrupt)?;
-        let admitted = identity.is_admitted();
-        let raft = Raft::new(config, configuration, admitted, found.log, found.ballot);
-        let (applied, reported) = (raft.log().base().index, Reported::new(raft.term()));
-        Ok(Self { raft, storage, machine, applied, apply_fault: None, reported })
+        recovery::recover(config, log_memory, storage, machine)
     }
 
     // Inputs.
@@ -144,7 +126,11 @@ where
 
     /// A frame came in. Whatever it holds, it does no harm; what is dropped is counted.
     pub fn receive(&mut self, frame: Frame<'_>) {
-        self.raft.receive(frame);
+        if frame.bytes.first() == Some(&CHUNK_TAG) {
+            self.receive_chunk(frame);
+        } else {
+            self.raft.receive(frame);
+        }
     }
 
     /// Proposes a command. If the entry at the returned position is applied with the same term,
@@ -185,11 +171,12 @@ where
     /// Makes everything durable, and returns when it is. Then promises may leave.
     pub fn flush(&mut self) -> Result<(), FlushError<S::Error>> {
         self.check_running()?;
+        if self.wants_compaction() {
+            self.compact_in_time()?;
+        }
         if self.raft.has_unflushed() {
-            self.write_all()?;
-            let flushed = self.storage.flush();
-            self.storage_outcome(flushed)?;
-            self.raft.flushed_all();
+            self.flush_all()?;
+            self.install()?;
         }
         Ok(())
     }
@@ -198,8 +185,16 @@ where
     /// or while an earlier flush is on its way: one covers all that came in since the last.
     pub fn begin_flush(&mut self) -> Result<Option<FlushToken>, FlushError<S::Error>> {
         self.check_running()?;
-        if !self.raft.wants_flush() {
+        if !self.wants_flush() {
             return Ok(None);
+        }
+        if self.wants_compaction() {
+            self.compact_in_time()?;
+        }
+        if self.raft.staged().is_some() {
+            // What is installed must not be seen by halves.
+            self.flush_all()?;
+            self.install()?;
         }
         self.write_all()?;
         let begun = self.storage.begin_flush();
@@ -225,7 +220,10 @@ where
     /// is the MTU, and at least [`Config::frame_bytes`]. `None` if nothing is owed now, or may be
     /// promised yet.
     pub fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
-        self.raft.transmit(buffer)
+        let lags = self.raft.lags();
+        let (to, length) =
+            if lags { self.transmit_lagging(buffer)? } else { self.raft.transmit(buffer)? };
+        Some(Packet { to: Recipient::Peer(to), bytes: buffer.get(..length)? })
     }
 
     /// Applies the next committed command. `None` if there is none.
@@ -252,10 +250,7 @@ where
                         return Some(Applied { position, output });
                     }
                 }
-                Err(fault) => {
-                    self.apply_fault = Some(fault);
-                    self.raft.retire();
-                }
+                Err(fault) => self.stop_applying(fault),
             }
         }
         None
@@ -269,9 +264,20 @@ where
             term: raft.term(),
             leader: raft.leader(),
             transferring: raft.transferring(),
+            oversize: self.oversize.map(|(_, bytes)| bytes),
             fault: raft.fault(),
             apply_fault: self.apply_fault,
         })
+    }
+
+    #[cold]
+    fn stop_applying(&mut self, fault: ApplyFault) {
+        self.apply_fault = Some(fault);
+        self.raft.retire();
+    }
+
+    fn wants_flush(&self) -> bool {
+        self.raft.wants_flush() || self.wants_compaction() && !self.raft.is_flushing()
     }
 
     fn can_apply(&self) -> bool {
@@ -284,6 +290,14 @@ where
             Some(fault) => Err(FlushError::Stopped(fault)),
             None => Ok(()),
         }
+    }
+
+    fn flush_all(&mut self) -> Result<(), FlushError<S::Error>> {
+        self.write_all()?;
+        let flushed = self.storage.flush();
+        self.storage_outcome(flushed)?;
+        self.raft.flushed_all();
+        Ok(())
     }
 
     /// Hands to storage whatever it has not seen.

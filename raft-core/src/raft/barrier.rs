@@ -49,6 +49,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A flush of what storage was given begins, if none is on its way.
     pub(crate) fn begin_flush(&mut self) -> Option<FlushToken> {
+        self.snapshots.unflushed = false;
         self.watermark.begin()
     }
 
@@ -64,6 +65,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Everything that storage was given is durable.
     pub(crate) fn flushed_all(&mut self) {
         if self.fault.is_none() {
+            self.snapshots.unflushed = false;
             self.watermark.finish_all();
             self.became_durable();
         }
@@ -74,6 +76,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.in_flight()
             || self.has_unwritten_entries()
             || self.unwritten_ballot().is_some()
+            || self.snapshots.unflushed
+            || self.staged().is_some()
+    }
+
+    /// Whether a flush is on its way.
+    pub(crate) const fn is_flushing(&self) -> bool {
+        self.watermark.in_flight()
     }
 
     /// Whether storage must be given something, and may be: no flush is on its way.

@@ -7,13 +7,14 @@ use super::role::Following;
 use super::{Raft, Role, Stop};
 use crate::log::Entries;
 use crate::status::{DropReason, Fault};
-use crate::types::{Index, NodeId, Position, Round};
+use crate::types::{Index, NodeId, Position};
 use crate::wire::{Append, Heartbeat};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A heartbeat of this term.
     pub(super) fn heard(&mut self, from: NodeId, heartbeat: &Heartbeat) -> Result<(), Stop> {
-        let following = self.follow(from, heartbeat.round)?;
+        let following = self.follow(from)?;
+        following.hear(heartbeat.round);
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
         Ok(())
@@ -22,7 +23,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// An append of this term.
     #[inline(never)]
     pub(super) fn appended(&mut self, from: NodeId, append: &Append<'_>) -> Result<(), Stop> {
-        self.follow(from, append.round)?;
+        self.follow(from)?.hear(append.round);
         if !self.meets(append.previous) {
             self.following()?.refused = Some(append.previous);
             return Ok(());
@@ -36,8 +37,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(())
     }
 
-    /// Follows the sender, which leads in this term, and owes it an answer.
-    fn follow(&mut self, from: NodeId, round: Round) -> Result<&mut Following, Stop> {
+    /// Follows the sender, which leads in this term.
+    pub(super) fn follow(&mut self, from: NodeId) -> Result<&mut Following, Stop> {
         match &self.role {
             Role::Follower(following) if following.leader == Some(from) => {}
             Role::Follower(Following { leader: None, .. })
@@ -50,10 +51,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         self.clock.hear();
         self.pre_grant.withdraw();
-        let following = self.following()?;
-        following.seen = round;
-        following.owes = true;
-        Ok(following)
+        Ok(self.following()?)
     }
 
     fn following(&mut self) -> Result<&mut Following, Fault> {
@@ -88,6 +86,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         let taken = self.log.follow(rest).ok_or(Fault::Log)?;
+        if taken < rest.len() {
+            self.snapshots.short = true;
+        }
         Ok(Index(index.0 + u64::from(taken)))
     }
 

@@ -8,7 +8,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn invariants(&self) -> bool {
         let (base, last) = (self.log.base(), self.log.last());
         let durable = self.watermark.index().get();
-        base.index <= self.committed
+        base.index <= self.snapshots.kept.last.index
+            && self.snapshots.kept.last.index <= self.committed
             && self.committed <= last.index
             && durable <= self.watermark.written()
             && self.watermark.written() <= last.index

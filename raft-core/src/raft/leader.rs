@@ -7,6 +7,7 @@ use super::role::{Call, Leading};
 use super::{Raft, Role, Stop};
 use crate::durable::Durable;
 use crate::node_set::NodeSet;
+use crate::progress::Flow;
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId};
 use crate::wire::{Acknowledge, Reject};
@@ -49,7 +50,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
+        let lagged = peer.flow == Flow::Snapshot;
         let advanced = peer.acknowledge(index, round, settled);
+        if lagged {
+            self.heard_lagging(from, round);
+        }
         if advanced && index.get() > self.committed {
             self.count_commits(index);
         }
@@ -69,12 +74,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
-        if previous <= self.log.base().index && previous > peer.matched.get() {
-            peer.lacks_dropped();
+        if !peer.may_reject(previous) {
             return Ok(());
         }
-        let agreed = self.log.last_at_most(hint.term, hint.index).ok_or(Fault::Log)?;
-        peer.reject(previous, agreed);
+        let base = self.log.base().index;
+        if previous <= base {
+            peer.lacks_dropped(base);
+            leading.lags = true;
+        } else {
+            peer.reject(self.log.last_at_most(hint.term, hint.index).ok_or(Fault::Log)?);
+        }
         Ok(())
     }
 

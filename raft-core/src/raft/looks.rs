@@ -3,9 +3,10 @@
 //! Nothing here changes anything, so that it may be called at any time.
 
 use super::{Raft, Role};
+use crate::configuration::Configuration;
 use crate::log::Log;
 use crate::status::{Counters, Fault, PeerStatus, RoleName};
-use crate::types::{Index, NodeId, Term};
+use crate::types::{Index, NodeId, Snapshot, Term};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// The last entry that the machine may see: committed, and in this node's own durable log.
@@ -33,6 +34,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     pub(crate) const fn log(&self) -> &Log<B> {
         &self.log
+    }
+
+    /// The configuration in force at an entry that was applied.
+    pub(crate) fn configuration_at(&self, _: Index) -> &Configuration {
+        &self.configuration
+    }
+
+    pub(crate) const fn snapshot(&self) -> Snapshot {
+        self.snapshots.kept
     }
 
     pub(crate) const fn term(&self) -> Term {

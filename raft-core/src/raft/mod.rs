@@ -14,6 +14,7 @@ mod looks;
 mod pre_grant;
 mod receive;
 mod role;
+mod snapshot;
 mod supply;
 mod term_guard;
 mod transfer;
@@ -23,6 +24,8 @@ pub(crate) use self::barrier::Unwritten;
 use self::pre_grant::PreGrant;
 use self::role::Following;
 pub(crate) use self::role::Role;
+use self::snapshot::Snapshots;
+pub(crate) use self::snapshot::Stage;
 use self::term_guard::TermGuard;
 pub use self::transfer::TransferError;
 use self::transmit::Turn;
@@ -35,7 +38,7 @@ use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
-use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
+use crate::types::{Ballot, Index, NodeId, Position, Round, Snapshot, Term};
 use crate::wire::{self, Counted, Frame};
 
 /// One node's state of consensus.
@@ -49,11 +52,14 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     /// The term, never below the last entry's, and the vote in it.
     ballot: Ballot,
     watermark: Watermark,
+    snapshots: Snapshots,
     /// Never falls, and never above what is known to match the leader's log.
     committed: Index,
     role: Role,
     clock: Clock,
     random: Random,
+    /// How many entries, and bytes of them, a leader takes before it commits one.
+    uncommitted_max: (u32, u32),
     term_guard: TermGuard,
     /// Nodes owed an answer: the vote if they have it, else a refusal that tells the term.
     answers: NodeSet,
@@ -117,21 +123,26 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         admitted: bool,
         log: Log<B>,
         ballot: Ballot,
+        (kept, stage): (Snapshot, Option<Stage>),
     ) -> Self {
         let watermark = Watermark::recovered(log.last().index, ballot);
         let mut random = Random::new(config.seed, config.id);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || !log.is_empty();
         let timeout = Self::draw_timeout(&config, &mut random);
+        let least = if config.least_log_bytes == 0 { log.bytes() } else { config.least_log_bytes };
+        let least = least.min(log.bytes()).max(Log::<B>::MEMORY_BYTES_MIN);
         let mut raft = Self {
             configuration,
             admitted,
-            committed: log.base().index,
+            committed: kept.last.index,
+            snapshots: Snapshots::new(kept, stage),
             ballot,
             watermark,
             role: Role::Follower(Following::of(None)),
             clock: Clock::new(timeout, heard),
             random,
+            uncommitted_max: Log::<B>::uncommitted_max(least, config.frame_bytes),
             term_guard: TermGuard::default(),
             answers: NodeSet::EMPTY,
             pre_grant: PreGrant::new(),
@@ -173,10 +184,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     #[inline(never)]
     pub(crate) fn receive(&mut self, frame: Frame<'_>) {
         self.counters.received = self.counters.received.saturating_add(1);
-        let outcome = match self.fault {
-            Some(_) => Err(Stop::Drop(DropReason::Stopped)),
-            None => self.take(frame),
-        };
+        let outcome = self.take(frame);
         self.close(outcome);
     }
 
@@ -194,13 +202,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(to) = self.transferring() {
             return Err(ProposeError::Transferring(to));
         }
+        if !self.may_take_more() {
+            return Err(ProposeError::Full);
+        }
         let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
         let appended = self.log.propose(self.ballot.term, log::Kind::COMMAND, limit, encode);
         self.close(Ok(()));
         appended.map_err(|error| match error {
-            AppendError::Full => ProposeError::Full,
+            AppendError::Full => {
+                self.snapshots.short = true;
+                ProposeError::Full
+            }
             AppendError::TooLarge => ProposeError::TooLarge,
         })
+    }
+
+    /// Whether every member's log would have room for another entry, if nothing more were committed.
+    fn may_take_more(&self) -> bool {
+        let (entries_max, bytes_max) = self.uncommitted_max;
+        let first = self.committed.next();
+        let entries = self.log.last().index.above(self.committed);
+        entries == 0
+            || entries < u64::from(entries_max)
+                && self.log.bytes_from(first).is_none_or(|bytes| bytes <= bytes_max)
     }
 
     /// Stands for election now, unless a leader is heard; peers refuse as they always would.

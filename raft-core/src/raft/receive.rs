@@ -6,23 +6,19 @@
 use super::{Raft, Stop};
 use crate::status::DropReason;
 use crate::types::{Ballot, NodeId, Round, Term};
-use crate::wire::{self, Frame, Kind, Standing};
+use crate::wire::{self, Frame, Kind, Opened, Standing};
 
 /// Whether the sender of a datagram waits for an answer: one from an earlier term is then told of
 /// the later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum WantsAnswer {
+pub(super) enum WantsAnswer {
     Yes,
     No,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn take(&mut self, frame: Frame<'_>) -> Result<(), Stop> {
-        let from = frame.from;
-        if !from.is_valid() || from == self.config.id {
-            return Err(DropReason::Sender.into());
-        }
-        let opened = wire::open(frame.bytes)?;
+        let (from, opened) = (frame.from, self.open(frame)?);
         match opened.kind {
             Kind::Append => {
                 let (term, append) = opened.append().ok_or(DropReason::Malformed)?;
@@ -64,12 +60,31 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.meet(from, term, told.round, WantsAnswer::No)?;
                 self.handed_over(from, &told)
             }
+            Kind::Staged => {
+                let (term, staged) = opened.staged().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, staged.round, WantsAnswer::No)?;
+                self.heard_staged(from, &staged)
+            }
+            // Storage must be there to take it.
+            Kind::Chunk => Err(DropReason::Unexpected.into()),
         }
+    }
+
+    /// A frame of another node, and what it says.
+    #[inline(always)] // As `wire::open`.
+    pub(super) fn open<'a>(&self, frame: Frame<'a>) -> Result<Opened<'a>, Stop> {
+        if self.fault.is_some() {
+            return Err(DropReason::Stopped.into());
+        }
+        if !frame.from.is_valid() || frame.from == self.config.id {
+            return Err(DropReason::Sender.into());
+        }
+        Ok(wire::open(frame.bytes)?)
     }
 
     /// A sound datagram of this term came in, with a number that tells it from others of its
     /// sender: in a later term this node follows, from an earlier one it listens to nobody.
-    fn meet(
+    pub(super) fn meet(
         &mut self,
         from: NodeId,
         term: Term,

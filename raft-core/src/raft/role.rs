@@ -2,6 +2,7 @@
 //!
 //! A role owns its state, so that becoming something else forgets what must be forgotten.
 
+use super::snapshot::Stream;
 use super::transfer::Transfer;
 use crate::config::Config;
 use crate::node_set::NodeSet;
@@ -32,6 +33,8 @@ pub(crate) struct Following {
     pub(super) contradicted: Option<Round>,
     /// Whether an acknowledgement is owed.
     pub(super) owes: bool,
+    /// Whether it is owed how much of a snapshot is here.
+    pub(super) owes_stage: bool,
     /// What the last acknowledgement said.
     pub(super) echoed: Round,
     pub(super) reported: Index,
@@ -46,9 +49,18 @@ impl Following {
             refused: None,
             contradicted: None,
             owes: false,
+            owes_stage: false,
             echoed: Round(0),
             reported: Index::ZERO,
         }
+    }
+}
+
+impl Following {
+    /// The leader speaks, and is owed an answer.
+    pub(super) fn hear(&mut self, round: Round) {
+        self.seen = round;
+        self.owes = true;
     }
 }
 
@@ -152,6 +164,12 @@ pub(crate) struct Leading {
     last_left: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,
+    /// Whether a follower may lack what was dropped from the log.
+    pub(super) lags: bool,
+    /// The follower that is being sent the snapshot.
+    pub(super) stream: Option<Stream>,
+    /// The last one that was.
+    pub(super) streamed: NodeId,
 }
 
 /// What a leader's clock calls for.
@@ -179,6 +197,9 @@ impl Leading {
             rounds_left: 0,
             last_left: Round(0),
             transfer: None,
+            lags: false,
+            stream: None,
+            streamed: NodeId(0),
         }
     }
 
@@ -187,6 +208,7 @@ impl Leading {
             return Call::Wait;
         }
         self.advance_transfer(ticks, config.base_timeout_ticks);
+        self.stream.iter_mut().filter(|_| ticks > 0).for_each(|stream| stream.advance(config));
         self.round_ticks = self.round_ticks.saturating_add(ticks);
         self.quorum_ticks = self.quorum_ticks.saturating_add(ticks);
         if self.quorum_ticks >= self.quorum_wait(config) {
@@ -212,6 +234,7 @@ impl Leading {
     /// A quorum was there; the next question begins with a round of its own.
     pub(super) fn begin_quorum(&mut self) {
         self.begin_round();
+        self.question_presence();
         self.quorum_ticks = 0;
         self.quorum_grace = 0;
         self.quorum_round = self.round;
@@ -232,7 +255,9 @@ impl Leading {
         let quorum = self.quorum_wait(config).saturating_sub(self.quorum_ticks);
         let most = config.base_timeout_ticks;
         let transfer = self.transfer.as_ref().map_or(u32::MAX, |transfer| transfer.left(most));
-        (!self.followers.is_empty()).then(|| round.min(quorum).min(transfer))
+        let paced = self.stream.as_ref().is_some_and(Stream::waits_for_tick);
+        let pace = if paced { 1 } else { u32::MAX };
+        (!self.followers.is_empty()).then(|| round.min(quorum).min(transfer).min(pace))
     }
 
     pub(super) fn follower(&mut self, id: NodeId) -> Option<&mut Progress> {

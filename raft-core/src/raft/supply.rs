@@ -47,6 +47,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 None => continue,
                 Some(Supply::Heartbeat) => stock.heartbeat(follower, buffer),
                 Some(Supply::Append(most)) => match stock.append(follower, most, buffer)? {
+                    None if follower.flow == Flow::Snapshot => {
+                        leading.lags = true;
+                        continue;
+                    }
                     None if follower.owed_heartbeat => {
                         // Not even one entry fits: a smaller buffer than the cluster agreed on.
                         self.counters.unsendable = self.counters.unsendable.saturating_add(1);
@@ -118,7 +122,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
     ) -> Result<Option<usize>, Fault> {
         let index = follower.next.previous();
         if index < self.log.base().index {
-            follower.lacks_dropped();
+            follower.lacks_dropped(self.log.base().index);
             return Ok(None);
         }
         let term = self.log.term(index).ok_or(Fault::Log)?;

@@ -9,8 +9,7 @@ use super::{Following, Raft, Role};
 use crate::status::Fault;
 use crate::types::{NodeId, Position, Round};
 use crate::wire::{
-    self, Acknowledge, Answer, Datagram, Message, Packet, Recipient, Reject, Standing, VoteAnswer,
-    VoteRequest,
+    self, Acknowledge, Answer, Datagram, Message, Reject, Standing, VoteAnswer, VoteRequest,
 };
 
 /// Whose turn it is.
@@ -32,21 +31,21 @@ impl Default for Turn {
 type Owed = Option<(NodeId, Message<'static>)>;
 
 /// A datagram was written: for whom, and its length.
-pub(super) type Sent = Option<(NodeId, usize)>;
+pub(crate) type Sent = Option<(NodeId, usize)>;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Writes the next datagram that is owed, no longer than the buffer. `None` if there is none.
     #[inline(never)]
-    pub(crate) fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
+    pub(crate) fn transmit(&mut self, buffer: &mut [u8]) -> Sent {
         if self.fault.is_some() {
             return None;
         }
-        let (peer, length) = self.serve(buffer).unwrap_or_else(|fault| {
+        let sent = self.serve(buffer).unwrap_or_else(|fault| {
             self.fail(fault);
             None
         })?;
         self.counters.sent = self.counters.sent.saturating_add(1);
-        Some(Packet { to: Recipient::Peer(peer), bytes: buffer.get(..length)? })
+        Some(sent)
     }
 
     /// Whether there is something to transmit.
@@ -56,11 +55,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 || self.owes_report()
                 || self.owed_request() != Ok(None)
                 || self.owes_hand_over()
-                || self.owes_supply())
+                || self.owes_supply()
+                || self.lags() && self.owes_chunk())
     }
 
     fn owes_report(&self) -> bool {
-        self.reports_to().is_some() && (self.has_refused() || self.owed_acknowledgement().is_some())
+        let owed = || self.has_refused() || self.owed_acknowledgement().is_some();
+        self.reports_to().is_some() && (owed() || self.owed_staged().is_some())
     }
 
     /// Answers, and what the role calls for, by turns.
@@ -113,7 +114,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.has_refused() {
             return Ok(self.reject(buffer)?.map(|length| (leader, length)));
         }
-        let Some(acknowledge) = self.owed_acknowledgement() else { return Ok(None) };
+        let Some(acknowledge) = self.owed_acknowledgement() else {
+            return Ok(self.report_staged(buffer).map(|length| (leader, length)));
+        };
         let term = self.ballot.term;
         let length = wire::write_acknowledge(&acknowledge, term, buffer);
         if let Role::Follower(following) = &mut self.role
@@ -124,6 +127,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             following.owes = !acknowledge.settled;
         }
         Ok(length.map(|length| (leader, length)))
+    }
+
+    #[cold]
+    fn report_staged(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let length = self.write(Message::Staged(self.owed_staged()?), buffer)?;
+        if let Role::Follower(following) = &mut self.role {
+            following.owes_stage = false;
+        }
+        Some(length)
     }
 
     #[cold]
@@ -183,7 +195,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// The leader that a follower owes something, if the term may be promised.
     fn reports_to(&self) -> Option<NodeId> {
         match &self.role {
-            Role::Follower(following) if following.owes || following.refused.is_some() => {
+            Role::Follower(following)
+                if following.owes || following.refused.is_some() || following.owes_stage =>
+            {
                 following.leader.filter(|_| self.watermark.term(self.ballot.term).is_some())
             }
             _ => None,

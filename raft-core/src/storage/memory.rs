@@ -2,12 +2,13 @@
 //!
 //! Records are written to a journal of bytes, of which the first part is flushed. A crash cuts the
 //! rest after any byte, and the record that was cut is gone with all that follow it. What was
-//! flushed is folded into an image, a log like the node's, when the journal is full or looked at.
+//! flushed is folded into an image, a log like the node's, when the journal is full or looked at,
+//! and into two slots, of which one holds the snapshot and one the stage.
 
-use super::{Identity, Record, Storage};
+use super::{Identity, Part, Record, Storage};
 use crate::bytes;
 use crate::log::{Entries, Log, UnfitMemory};
-use crate::types::{Ballot, Index, NodeId, Position, Term};
+use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
 
 /// A [`Storage`] in memory that loses what was not flushed, as a power cut would.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -15,6 +16,10 @@ pub struct MemoryStorage<B: AsRef<[u8]> + AsMut<[u8]>> {
     identity: Option<Identity>,
     ballot: Ballot,
     image: Log<B>,
+    snapshot: Snapshot,
+    stage: Option<(Snapshot, u32)>,
+    /// Memory for the snapshot and for the stage, in this order; none for a log that stays whole.
+    slots: Option<[B; 2]>,
     journal: B,
     /// How much of the journal is flushed, at most `begun`.
     flushed: usize,
@@ -32,6 +37,8 @@ pub enum MemoryStorageError {
     JournalFull,
     /// The image is full: it must be as large as the node's log.
     ImageFull,
+    /// The snapshot is longer than its memory.
+    StageFull,
     /// A record that no node writes.
     BadRecord,
 }
@@ -41,7 +48,7 @@ pub enum MemoryStorageError {
 /// ```text
 /// kind     u8
 /// term     u32      the ballot's, or the position's
-/// index    u64      the position's
+/// index    u64      the position's, or the chunk's offset
 /// number   u32      the ballot's vote, 255 for none; else how many bytes follow
 /// ```
 struct Head {
@@ -54,8 +61,13 @@ const IDENTITY: u8 = 1;
 const BALLOT: u8 = 2;
 const BASE: u8 = 3;
 const ENTRIES: u8 = 4;
+const STAGE: u8 = 5;
+const CHUNK: u8 = 6;
+const SNAPSHOT: u8 = 7;
 
 const HEAD_BYTES: usize = 17;
+/// Of a snapshot beside its position: length and checksum.
+const SNAPSHOT_BYTES: usize = 8;
 /// Six varints of at most ten bytes, and a few of one.
 const IDENTITY_BYTES_MAX: usize = 64;
 const NO_VOTE: u32 = 255;
@@ -88,11 +100,26 @@ impl Head {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
     /// Blank storage over two pieces of memory: the image is as large as the node's log, and the
     /// journal holds all that is written between two flushes, which is never more than twice that
-    /// and a hundred bytes.
+    /// and a hundred bytes. It has no room for snapshots: the node's log is never compacted.
     pub fn new(image: B, journal: B) -> Result<Self, UnfitMemory> {
-        let image = Log::new(image)?;
-        let ballot = Ballot::default();
-        Ok(Self { identity: None, ballot, image, journal, flushed: 0, begun: 0, written: 0 })
+        Ok(Self {
+            identity: None,
+            ballot: Ballot::default(),
+            image: Log::new(image)?,
+            snapshot: Snapshot::NONE,
+            stage: None,
+            slots: None,
+            journal,
+            flushed: 0,
+            begun: 0,
+            written: 0,
+        })
+    }
+
+    /// The same with room for snapshots as long as the shorter of two more pieces of memory. The
+    /// journal must hold twice as much of a snapshot, too.
+    pub fn with_snapshots(self, one: B, other: B) -> Self {
+        Self { slots: Some([one, other]), ..self }
     }
 
     /// Finishes what [`begin_flush`](Storage::begin_flush) began, as a driver's interrupt would.
@@ -135,7 +162,26 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
             match record {
                 Record::Identity(identity) => self.identity = Some(identity),
                 Record::Ballot(ballot) => self.ballot = ballot,
-                Record::Base(base) => self.image.restart_after(base),
+                Record::Base(base) => self.image.rebase(base),
+                Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
+                Record::Chunk { offset, bytes } => {
+                    let slot = self.slots.as_mut().map(|[_, stage]| stage.as_mut());
+                    let room = slot.and_then(|slot| slot.get_mut(offset as usize..));
+                    let room = room.and_then(|room| room.get_mut(..bytes.len()));
+                    room.ok_or(MemoryStorageError::StageFull)?.copy_from_slice(bytes);
+                    if let Some((_, held)) = &mut self.stage {
+                        *held = offset + count(bytes);
+                    }
+                }
+                Record::Snapshot(snapshot) => {
+                    (self.snapshot, self.stage) = (snapshot, None);
+                    if let Some([snapshot, stage]) = &mut self.slots {
+                        core::mem::swap(snapshot, stage);
+                    }
+                    if self.image.term(snapshot.last.index) != Some(snapshot.last.term) {
+                        self.image.restart_after(snapshot.last);
+                    }
+                }
                 Record::Entries { after, bytes } => {
                     let entries = Entries::parse(after.term, bytes);
                     let entries = entries.ok_or(MemoryStorageError::BadRecord)?;
@@ -162,6 +208,49 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         Ok(())
     }
 
+    fn push_snapshot(&mut self, kind: u8, of: &Snapshot) -> Result<(), MemoryStorageError> {
+        let mut rest = [0; SNAPSHOT_BYTES];
+        let (bytes, checksum) = rest.split_at_mut(SNAPSHOT_BYTES / 2);
+        bytes.copy_from_slice(&of.bytes.to_le_bytes());
+        checksum.copy_from_slice(&of.checksum.to_le_bytes());
+        self.push(&Head { kind, position: of.last, number: count(&rest) }, &rest)
+    }
+
+    /// Reads what the slots hold, and over it what the journal still has for them.
+    fn read_folded(&self, part: Part, offset: u32, buffer: &mut [u8]) -> Option<()> {
+        let journal = || {
+            let mut rest = self.journal.as_ref().get(..self.written).unwrap_or_default();
+            core::iter::from_fn(move || {
+                let (record, after) = read(rest)?;
+                rest = after;
+                Some(record)
+            })
+        };
+        let switches = journal().filter(|it| matches!(it, Record::Snapshot(_))).count();
+        let [snapshot, stage] = self.slots.as_ref()?;
+        let slot = if part == Part::Snapshot && switches == 0 { snapshot } else { stage };
+        let (start, mut switched) = (offset as usize, 0);
+        buffer.copy_from_slice(slot.as_ref().get(start..start.checked_add(buffer.len())?)?);
+        for record in journal() {
+            match record {
+                Record::Snapshot(_) => switched += 1,
+                // What was staged before the last switch is the snapshot, and what came later is not.
+                Record::Chunk { offset, bytes }
+                    if (switched < switches) == (part == Part::Snapshot) =>
+                {
+                    let places = (offset as usize..).zip(bytes);
+                    for (at, byte) in places.filter(|(at, _)| *at >= start) {
+                        if let Some(here) = buffer.get_mut(at - start) {
+                            *here = *byte;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
     fn try_push(&mut self, head: &Head, bytes: &[u8]) -> Option<()> {
         let room = self.journal.as_mut().get_mut(self.written..)?;
         head.write(room)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -178,6 +267,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
         let Some(identity) = self.identity else { return Ok(()) };
         each(Record::Identity(identity));
         each(Record::Ballot(self.ballot));
+        if self.snapshot != Snapshot::NONE {
+            each(Record::Snapshot(self.snapshot));
+        }
         let mut after = self.image.base();
         each(Record::Base(after));
         while after.index < self.image.last().index {
@@ -188,11 +280,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
             let term = self.image.term(index).ok_or(MemoryStorageError::BadRecord)?;
             after = Position { term, index };
         }
+        if let Some((snapshot, held)) = self.stage {
+            each(Record::Stage { snapshot, held });
+        }
         Ok(())
     }
 
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error> {
-        let count = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         match record {
             Record::Identity(identity) => {
                 let mut buffer = [0; IDENTITY_BYTES_MAX];
@@ -207,10 +301,28 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 self.push(&Head { kind: BALLOT, position, number }, &[])
             }
             Record::Base(position) => self.push(&Head { kind: BASE, position, number: 0 }, &[]),
+            Record::Stage { snapshot, .. } => self.push_snapshot(STAGE, &snapshot),
+            Record::Snapshot(snapshot) => self.push_snapshot(SNAPSHOT, &snapshot),
+            Record::Chunk { offset, bytes } => {
+                let position = Position { term: Term::ZERO, index: Index(u64::from(offset)) };
+                self.push(&Head { kind: CHUNK, position, number: count(bytes) }, bytes)
+            }
             Record::Entries { after, bytes } => {
                 self.push(&Head { kind: ENTRIES, position: after, number: count(bytes) }, bytes)
             }
         }
+    }
+
+    fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error> {
+        self.fold()?;
+        self.read_folded(part, offset, buffer).ok_or(MemoryStorageError::BadRecord)
+    }
+
+    fn snapshot_bytes_max(&self) -> u32 {
+        self.slots.as_ref().map_or(0, |[one, other]| {
+            let count = |slot: &B| count(slot.as_ref());
+            count(one).min(count(other))
+        })
     }
 
     fn flush(&mut self) -> Result<(), Self::Error> {
@@ -222,6 +334,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
         self.begun = self.written;
         Ok(())
     }
+}
+
+fn count(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 /// The record at the start of the journal, and what follows it. `None` if it is torn.
@@ -238,6 +354,19 @@ fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
             (Record::Ballot(Ballot { term: position.term, vote }), rest)
         }
         BASE => (Record::Base(position), rest),
+        STAGE | SNAPSHOT => {
+            let (bytes, rest) = with_bytes()?;
+            let (length, checksum) = bytes.split_first_chunk()?;
+            let checksum = u32::from_le_bytes(*checksum.first_chunk()?);
+            let bytes = u32::from_le_bytes(*length);
+            let snapshot = Snapshot { last: position, bytes, checksum };
+            let begun = Record::Stage { snapshot, held: 0 };
+            (if kind == STAGE { begun } else { Record::Snapshot(snapshot) }, rest)
+        }
+        CHUNK => {
+            let (bytes, rest) = with_bytes()?;
+            (Record::Chunk { offset: u32::try_from(position.index.0).ok()?, bytes }, rest)
+        }
         ENTRIES => {
             let (bytes, rest) = with_bytes()?;
             (Record::Entries { after: position, bytes }, rest)

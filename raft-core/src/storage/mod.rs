@@ -1,14 +1,15 @@
 //! What a node keeps across power cuts, and what it expects of whoever keeps it.
 //!
 //! Storage is a list of records that only grows. The newest identity and the newest ballot count,
-//! and a run of entries replaces everything that was stored at its first place and above.
+//! and a run of entries replaces everything that was stored at its first place and above. Beside
+//! them it holds one snapshot, and the stage, on which the next one comes together.
 
 mod memory;
 
 pub use self::memory::{MemoryStorage, MemoryStorageError};
 use crate::node_set::NodeSet;
 use crate::quorum::{MEMBERS_MAX, Membership};
-use crate::types::{Ballot, ClusterId, NodeId, Nonce, Position};
+use crate::types::{Ballot, ClusterId, NodeId, Nonce, Position, Snapshot};
 use serde::{Deserialize, Serialize};
 
 /// Keeps records across power cuts.
@@ -31,6 +32,13 @@ pub trait Storage {
     /// Takes a record, in memory or on its way: it may be lost until it is flushed.
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error>;
 
+    /// Fills the buffer with what stands at `offset` of the snapshot or of the stage, whether it is
+    /// flushed or not. Nobody asks for bytes that were not written.
+    fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// The longest stage that there is room for. With zero the log is never compacted.
+    fn snapshot_bytes_max(&self) -> u32;
+
     /// Returns when every record written so far survives a power cut.
     fn flush(&mut self) -> Result<(), Self::Error>;
 
@@ -50,7 +58,26 @@ pub enum Record<'a> {
     Identity(Identity),
     /// The newest term and vote.
     Ballot(Ballot),
-    /// Everything up to this position is in the machine, and in no later record.
+    /// The stage is cleared for this snapshot. When it is recovered, so many bytes of it are there;
+    /// when it is written, none.
+    Stage {
+        /// What comes together there.
+        snapshot: Snapshot,
+        /// How much of it there is.
+        held: u32,
+    },
+    /// The next bytes of the stage. Recovering may leave it out, and say how much there is.
+    Chunk {
+        /// How many bytes were there before.
+        offset: u32,
+        /// What follows them.
+        bytes: &'a [u8],
+    },
+    /// The stage is whole: it takes the place of the snapshot before it, and is cleared. Unless an
+    /// entry of its last term stands at its last index, all entries are gone, and the next one
+    /// follows it.
+    Snapshot(Snapshot),
+    /// Nobody needs the entries up to this position any more. The snapshot reaches it.
     Base(Position),
     /// A run of entries, encoded as in the log.
     Entries {
@@ -59,6 +86,16 @@ pub enum Record<'a> {
         /// The encoded entries.
         bytes: &'a [u8],
     },
+}
+
+/// What of a storage is read by its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Part {
+    /// The snapshot that counts.
+    Snapshot,
+    /// The one that comes together.
+    Stage,
 }
 
 /// Whose storage this is; written once, when it is formatted.

@@ -10,13 +10,13 @@
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
 use super::{
-    Acknowledge, Answer, Append, Counted, Datagram, DecodeError, HandOver, Heartbeat, Message,
-    Reject, Standing, VERSION, VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, HandOver, Heartbeat, Message,
+    Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
 use crate::number::{Reader, Writer};
-use crate::types::{Index, Position, Round, Term};
+use crate::types::{Index, Position, Round, Snapshot, Term};
 
 /// What a datagram says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,13 @@ pub(crate) enum Kind {
     Acknowledge,
     Reject,
     HandOver,
+    Chunk,
+    Staged,
 }
+
+/// What a piece of a snapshot begins with: a node looks for it before all others, because it needs
+/// storage to take it.
+pub(crate) const CHUNK_TAG: u8 = (VERSION << 5) | Kind::Chunk.number();
 
 impl Kind {
     /// As it stands in the tag.
@@ -41,6 +47,8 @@ impl Kind {
             Self::Acknowledge => 5,
             Self::Reject => 6,
             Self::HandOver => 7,
+            Self::Chunk => 8,
+            Self::Staged => 9,
         }
     }
 
@@ -54,6 +62,8 @@ impl Kind {
             5 => (Self::Acknowledge, UNCOUNTED | SETTLED),
             6 => (Self::Reject, UNCOUNTED),
             7 => (Self::HandOver, 0),
+            8 => (Self::Chunk, BEGINS),
+            9 => (Self::Staged, UNCOUNTED),
             _ => return None,
         })
     }
@@ -70,7 +80,11 @@ const UNCOUNTED: u8 = 1;
 /// Of acknowledgements: nothing that matches is still to become durable.
 const SETTLED: u8 = 2;
 
-/// Writes a datagram; gives its length. The entries of an append are not written.
+/// Of pieces of a snapshot: it is the first one.
+const BEGINS: u8 = 1;
+
+/// Writes a datagram; gives its length. The entries of an append and the bytes of a snapshot are
+/// not written.
 ///
 /// `None` if the buffer is too short.
 pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
@@ -104,6 +118,19 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             write(buffer, Kind::Reject, uncounted(*standing), term, &fields)
         }
         Message::HandOver(HandOver { round }) => write(buffer, Kind::HandOver, 0, term, &[round.0]),
+        Message::Chunk(Chunk { checksum, begins: Some(snapshot), .. }) => {
+            let Snapshot { last, bytes, .. } = *snapshot;
+            let last_term = u64::from(last.term.0);
+            let fields = [u64::from(*checksum), last_term, last.index.0, u64::from(bytes)];
+            write(buffer, Kind::Chunk, BEGINS, term, &fields)
+        }
+        Message::Chunk(Chunk { checksum, offset, .. }) => {
+            write(buffer, Kind::Chunk, 0, term, &[u64::from(*checksum), u64::from(*offset)])
+        }
+        Message::Staged(Staged { round, checksum, held, standing }) => {
+            let fields = [round.0, u64::from(*checksum), u64::from(*held)];
+            write(buffer, Kind::Staged, uncounted(*standing), term, &fields)
+        }
     }
 }
 
@@ -155,6 +182,8 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         }
         Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
         Kind::HandOver => opened.hand_over().map(|(term, it)| (term, Message::HandOver(it))),
+        Kind::Chunk => opened.chunk().map(|(term, it)| (term, Message::Chunk(it))),
+        Kind::Staged => opened.staged().map(|(term, it)| (term, Message::Staged(it))),
     }
     .ok_or(DecodeError::Malformed)?;
     Ok(Datagram { term, message })
@@ -254,6 +283,32 @@ impl<'a> Opened<'a> {
     pub(crate) fn hand_over(mut self) -> Option<(Term, HandOver)> {
         let [term, round] = self.only()?;
         Some((Term(word(term)?), HandOver { round: Round(round) }))
+    }
+
+    pub(crate) fn chunk(mut self) -> Option<(Term, Chunk<'a>)> {
+        let [term, checksum] = self.reader.numbers()?;
+        let (term, checksum) = (Term(word(term)?), word(checksum)?);
+        let (mut begins, mut offset) = (None, 0);
+        if self.flags & BEGINS != 0 {
+            let [last_term, last, bytes] = self.reader.numbers()?;
+            let (last, bytes) = (position(last_term, last)?, word(bytes)?);
+            // Nobody leads in a term and holds entries of a later one.
+            begins = Some(Snapshot { last, bytes, checksum }).filter(|_| last.term <= term);
+            begins?;
+        } else {
+            offset = self.reader.word()?;
+        }
+        let bytes = self.reader.0;
+        let chunk = Chunk { checksum, begins, offset, bytes };
+        // The first is told from the others by more than a flag.
+        (!bytes.is_empty() && begins.is_some() == (offset == 0)).then_some((term, chunk))
+    }
+
+    pub(crate) fn staged(mut self) -> Option<(Term, Staged)> {
+        let [term, round, checksum, held] = self.only()?;
+        let (round, standing) = (Round(round), self.counted());
+        let (checksum, held) = (word(checksum)?, word(held)?);
+        Some((Term(word(term)?), Staged { round, checksum, held, standing }))
     }
 
     /// Numbers, and nothing behind them.

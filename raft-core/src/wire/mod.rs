@@ -8,12 +8,12 @@
 mod codec;
 mod envelope;
 
-pub(crate) use self::codec::{Kind, open, write_acknowledge, write_append};
+pub(crate) use self::codec::{CHUNK_TAG, Kind, Opened, open, write_acknowledge, write_append};
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 use crate::durable::Durable;
 use crate::log::Entries;
-use crate::types::{Index, NodeId, Position, Round, Term};
+use crate::types::{Index, NodeId, Position, Round, Snapshot, Term};
 
 /// The version that this crate speaks. Zero may still change.
 pub const VERSION: u8 = 0;
@@ -46,6 +46,10 @@ pub enum Message<'a> {
     Reject(Reject),
     /// "Lead after me: stand now."
     HandOver(HandOver),
+    /// "Here is some of what I have dropped from my log."
+    Chunk(Chunk<'a>),
+    /// "So much of it is here."
+    Staged(Staged),
 }
 
 /// "May I lead?"
@@ -128,6 +132,34 @@ pub struct Reject {
 pub struct HandOver {
     /// The leader's round: one that comes late is not heeded.
     pub round: Round,
+}
+
+/// "Here is some of what I have dropped from my log."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Chunk<'a> {
+    /// Which snapshot it is of, by its checksum.
+    pub checksum: u32,
+    /// All there is to say of that snapshot, with its first bytes.
+    pub begins: Option<Snapshot>,
+    /// How many bytes of it come before these.
+    pub offset: u32,
+    /// The bytes; encoding leaves them to the caller.
+    pub bytes: &'a [u8],
+}
+
+/// "So much of it is here."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Staged {
+    /// The round heard last from this leader.
+    pub round: Round,
+    /// The checksum of the snapshot that comes together; zero if there is none.
+    pub checksum: u32,
+    /// How much of it there is.
+    pub held: u32,
+    /// Whether the sender is a member whose promises count.
+    pub standing: Counted,
 }
 
 /// Whether a vote is asked for, or only whether there would be one.

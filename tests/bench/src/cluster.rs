@@ -4,8 +4,8 @@
 //! to, so that what is measured is the nodes and nothing around them.
 
 use raft_core::{
-    Ballot, ClusterId, Config, Frame, Identity, Index, Machine, MemoryStorage, Node, NodeId,
-    Position, Recipient, Record, RoleName, Storage, Term, format,
+    Ballot, ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
+    Position, Recipient, Record, RoleName, Saver, Storage, Term, format,
 };
 
 /// The command that everything is measured with: 16 bytes, encoded as just those.
@@ -31,6 +31,15 @@ impl Machine for Tally {
         }
         self.applied += 1;
         self.applied
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&(self.applied, self.digest));
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        (self.applied, self.digest) = loader.value()?;
+        Ok(())
     }
 }
 

@@ -28,6 +28,16 @@ pub struct Settings {
     pub window: u32,
     /// `window_bytes`.
     pub window_bytes: u32,
+    /// `least_log_bytes`.
+    pub least_log: u32,
+    /// `compact_percent`.
+    pub compact: u32,
+    /// `keep_entries`.
+    pub keep: u32,
+    /// `pace_bytes`.
+    pub pace: u32,
+    /// How long a snapshot may be; zero for a log that stays whole.
+    pub snapshot_bytes: usize,
     /// Which cluster.
     pub cluster: u64,
     /// The node's seed.
@@ -38,7 +48,23 @@ impl Default for Settings {
     fn default() -> Self {
         let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
         let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
-        Self { base, heartbeat, cycle, log_bytes, frame, window, window_bytes, cluster, seed }
+        let (compact, keep, pace, snapshot_bytes) = (75, 32, 4096, 0);
+        Self {
+            base,
+            heartbeat,
+            cycle,
+            log_bytes,
+            frame,
+            window,
+            window_bytes,
+            least_log: 0,
+            compact,
+            keep,
+            pace,
+            snapshot_bytes,
+            cluster,
+            seed,
+        }
     }
 }
 
@@ -97,7 +123,7 @@ impl<M> Default for Cluster<M> {
 impl<M: Spoken> Cluster<M> {
     /// Adds a node on blank storage formatted for it.
     pub fn add(&mut self, identity: Identity, settings: &Settings) -> Result<(), String> {
-        let mut disk = Disk::blank(settings.log_bytes);
+        let mut disk = Disk::blank(settings.log_bytes, settings.snapshot_bytes);
         raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
         let mut config = Config::new(identity.id, settings.seed);
         config.base_timeout_ticks = settings.base;
@@ -105,6 +131,10 @@ impl<M: Spoken> Cluster<M> {
         config.link_cycle_ticks = settings.cycle;
         config.window_entries = settings.window;
         config.window_bytes = settings.window_bytes;
+        config.least_log_bytes = settings.least_log;
+        config.compact_percent = settings.compact;
+        config.keep_entries = settings.keep;
+        config.pace_bytes = settings.pace;
         config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
         let member = Member {
             settings: settings.clone(),
@@ -355,7 +385,7 @@ impl<M: Spoken> Cluster<M> {
     /// A node's disk is replaced by a blank one, formatted under a new nonce or not at all.
     pub fn wipe(&mut self, id: u8, nonce: Option<u32>) -> Result<(), String> {
         let member = self.member_mut(id)?;
-        let mut disk = Disk::blank(member.settings.log_bytes);
+        let mut disk = Disk::blank(member.settings.log_bytes, member.settings.snapshot_bytes);
         if let Some(nonce) = nonce {
             let cluster = ClusterId(member.settings.cluster);
             let identity = Identity::newcomer(cluster, NodeId(id), Nonce(nonce));

@@ -5,7 +5,7 @@
 //! keeps an account of what it must still hold.
 
 use crate::ledger::Account;
-use raft_core::{MemoryStorage, Record, Storage};
+use raft_core::{MemoryStorage, Part, Record, Storage};
 
 /// A [`MemoryStorage`] with switches that break it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -24,17 +24,21 @@ pub struct Disk {
     pub power_left: Option<u32>,
     /// How many bytes were not flushed before the write in which the power failed.
     pub cut_at: Option<usize>,
-    /// Records written since somebody last asked.
+    /// Ballots and runs of entries written since somebody last asked.
     pub writes: u32,
+    /// Runs of entries among them.
+    pub runs: u32,
 }
 
 impl Disk {
-    /// A blank disk that holds a log of this many bytes.
-    pub fn blank(log_bytes: usize) -> Self {
-        let journal = vec![0; 2 * log_bytes + 256];
+    /// A blank disk that holds a log of this many bytes, and snapshots up to so many.
+    pub fn blank(log_bytes: usize, snapshot_bytes: usize) -> Self {
+        // A chunk's own head is longer than what it carries in the smallest frames.
+        let journal = vec![0; 2 * log_bytes + 256 + 6 * snapshot_bytes];
         let memory = MemoryStorage::new(vec![0; log_bytes], journal).expect("a log of fit size");
+        let slot = || vec![0; snapshot_bytes];
         Self {
-            memory,
+            memory: memory.with_snapshots(slot(), slot()),
             account: Account::default(),
             broken: false,
             stumbles: false,
@@ -42,6 +46,7 @@ impl Disk {
             power_left: None,
             cut_at: None,
             writes: 0,
+            runs: 0,
         }
     }
 
@@ -89,7 +94,8 @@ impl Storage for Disk {
         let before = self.memory.unflushed_bytes();
         told(self.memory.write(record))?;
         self.account.write(record);
-        self.writes += 1;
+        self.runs += u32::from(matches!(record, Record::Entries { .. }));
+        self.writes += u32::from(matches!(record, Record::Ballot(_) | Record::Entries { .. }));
         match &mut self.power_left {
             Some(0) => {
                 self.cut_at = Some(before);
@@ -101,6 +107,15 @@ impl Storage for Disk {
             }
             None => Ok(()),
         }
+    }
+
+    fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), String> {
+        self.check()?;
+        told(self.memory.read(part, offset, buffer))
+    }
+
+    fn snapshot_bytes_max(&self) -> u32 {
+        self.memory.snapshot_bytes_max()
     }
 
     fn flush(&mut self) -> Result<(), String> {

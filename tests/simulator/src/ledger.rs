@@ -45,6 +45,10 @@ pub struct Ledger {
     pub ballot: Ballot,
     /// The position before the first entry kept.
     pub base: Position,
+    /// Up to where the snapshot goes.
+    pub snapshot: Index,
+    /// What would be the chain of the entry at the base.
+    base_chain: u64,
     stamps: Vec<Stamp>,
 }
 
@@ -57,7 +61,7 @@ impl Ledger {
     /// The stamp at an index. `None` outside the log; below the first entry there is one for all.
     pub fn get(&self, index: Index) -> Option<Stamp> {
         match index.0.checked_sub(self.base.index.0)? {
-            0 => Some(Stamp { term: self.base.term, chain: 0 }),
+            0 => Some(Stamp { term: self.base.term, chain: self.base_chain }),
             step => self.stamps.get(step as usize - 1).copied(),
         }
     }
@@ -72,18 +76,36 @@ impl Ledger {
         self.stamps.push(stamp);
     }
 
-    /// Forgets every entry.
-    pub fn restart_after(&mut self, base: Position) {
+    /// Forgets every entry up to this one if it is here, else all there are: the stamp is the one
+    /// of the entry that would be at the base. Says whether it was here.
+    pub fn rebase(&mut self, base: Position, stamp: Option<Stamp>) -> bool {
+        let here = self.get(base.index).filter(|stamp| stamp.term == base.term);
+        match here {
+            Some(_) => drop(self.stamps.drain(..base.index.above(self.base.index) as usize)),
+            None => self.stamps.clear(),
+        }
         self.base = base;
-        self.stamps.clear();
+        self.base_chain = here.or(stamp).unwrap_or_default().chain;
+        here.is_some()
+    }
+
+    /// The snapshot goes up to here, and the log begins anew unless it holds that entry.
+    fn install(&mut self, last: Position, stamp: Option<Stamp>) {
+        self.snapshot = last.index;
+        if self.get(last.index).is_none_or(|stamp| stamp.term != last.term) {
+            self.rebase(last, stamp);
+        }
     }
 
     /// Takes a record in. `None` if it fits to nothing here.
-    pub fn take(&mut self, record: Record<'_>) -> Option<()> {
+    pub fn take(&mut self, record: Record<'_>, stamp: Option<Stamp>) -> Option<()> {
         match record {
-            Record::Identity(_) => {}
+            Record::Identity(_) | Record::Stage { .. } | Record::Chunk { .. } => {}
             Record::Ballot(ballot) => self.ballot = ballot,
-            Record::Base(base) => self.restart_after(base),
+            Record::Base(base) => {
+                self.rebase(base, None);
+            }
+            Record::Snapshot(snapshot) => self.install(snapshot.last, stamp),
             Record::Entries { after, bytes } => {
                 let entries = Entries::parse(after.term, bytes)?;
                 let mut stamp = self.get(after.index).filter(|stamp| stamp.term == after.term)?;
@@ -103,6 +125,8 @@ impl Ledger {
 enum Pending {
     Ballot(Ballot),
     Base(Position),
+    /// A snapshot up to there, and the stamp of that entry.
+    Snapshot(Position, Option<Stamp>),
     /// So many stamps of the queue, after this index.
     Entries(Index, usize),
 }
@@ -120,17 +144,26 @@ pub struct Account {
     begun: usize,
     /// What was written that fits to nothing before it.
     pub misfits: u32,
+    /// The last entries of snapshots that are on their way here, and their stamps.
+    pub announced: Vec<(Position, Stamp)>,
 }
 
 impl Account {
     /// A record was written.
     pub fn write(&mut self, record: Record<'_>) {
-        if self.written.take(record).is_none() {
+        let stamp = match record {
+            Record::Snapshot(snapshot) => self.announced(snapshot.last),
+            _ => None,
+        };
+        if self.written.take(record, stamp).is_none() {
             self.misfits += 1;
             return;
         }
         match record {
-            Record::Identity(_) => {}
+            Record::Identity(_) | Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Snapshot(snapshot) => {
+                self.pending.push(Pending::Snapshot(snapshot.last, stamp));
+            }
             Record::Ballot(ballot) => self.pending.push(Pending::Ballot(ballot)),
             Record::Base(base) => self.pending.push(Pending::Base(base)),
             Record::Entries { after, .. } => {
@@ -141,6 +174,10 @@ impl Account {
                 self.pending.push(Pending::Entries(after.index, self.queue.len() - before));
             }
         }
+    }
+
+    fn announced(&self, last: Position) -> Option<Stamp> {
+        self.announced.iter().find(|(position, _)| *position == last).map(|pair| pair.1)
     }
 
     /// A flush of everything written begins.
@@ -182,7 +219,8 @@ impl Account {
         for pending in self.pending.drain(..count) {
             match pending {
                 Pending::Ballot(ballot) => self.flushed.ballot = ballot,
-                Pending::Base(base) => self.flushed.restart_after(base),
+                Pending::Base(base) => drop(self.flushed.rebase(base, None)),
+                Pending::Snapshot(last, stamp) => self.flushed.install(last, stamp),
                 Pending::Entries(after, stamps) => {
                     self.flushed.truncate(after);
                     self.flushed.stamps.extend_from_slice(&self.queue[used..used + stamps]);

@@ -43,6 +43,10 @@ pub struct Habits {
     pub turn_every: u32,
     /// The most letters that leave in one turn: a radio's duty cycle.
     pub packets: u32,
+    /// How full its log may become, in hundredths.
+    pub compact: u32,
+    /// How many applied entries stay behind a snapshot.
+    pub keep: u32,
     /// How it flushes.
     pub flushing: Flushing,
     /// Where its election timeouts start: equal on all nodes of some clusters.
@@ -131,6 +135,8 @@ pub struct Plan {
     pub window: u32,
     /// Bytes on their way to one follower.
     pub window_bytes: u32,
+    /// Bytes of snapshots that a leader sends in a tick.
+    pub snapshot_pace: u32,
     /// Whether logs are so small that they fill up.
     pub crowded: bool,
     /// The nodes, 1 to 9.
@@ -177,7 +183,13 @@ impl Plan {
         let crowded = random.below(6) == 0;
         let ballast = if mtu < 120 { 0 } else { random.pick(&[0, 0, 8, 40]) };
         let clients = random.between(1, 8) as u8;
-        let nodes = draw_nodes(random, count, frame, crowded, ballast);
+        let mut nodes = draw_nodes(random, count, frame, crowded, ballast);
+        let snapshots = &mut Random::new(seed, 11);
+        let (hasty, frugal) = (snapshots.pick(&[1, 3, 10, 75]), snapshots.pick(&[0, 2, 32]));
+        for node in &mut nodes {
+            node.compact = snapshots.pick(&[hasty, hasty, 75, 100]);
+            node.keep = snapshots.pick(&[frugal, frugal, 200]);
+        }
         let slowest = nodes.iter().map(|node| node.turn_every).max().unwrap_or(1);
         let flush = nodes.iter().map(|node| node.flushing.most_ticks()).max().unwrap_or(0);
         // A radio that sends few letters in a turn comes round to the last peer late.
@@ -198,6 +210,7 @@ impl Plan {
             cycle,
             window: random.pick(&[1, 2, 4, 16, 256]),
             window_bytes: random.pick(&[1, 64, 1024, 16 * 1024]),
+            snapshot_pace: snapshots.pick(&[1, 40, 4096]),
             crowded,
             losable: (u32::from(count) - 1) / 2,
             nodes,
@@ -257,6 +270,8 @@ fn draw_nodes(
                     Flushing::Later(most),
                 ]),
             },
+            compact: 75,
+            keep: 32,
             seed: if same_seed { 7 } else { random.next() as u32 },
         }
     };

@@ -7,9 +7,11 @@
 use crate::ledger::fold;
 use crate::register::{Register, Request};
 use crate::words::Spoken;
-use raft_core::Machine;
+use raft_core::{LoadError, Loader, Machine, Saver};
 use serde::{Deserialize, Serialize};
 
+/// How many answers are remembered.
+const RECENT: usize = 20;
 /// How many registers there are.
 pub const KEYS: usize = 4;
 
@@ -32,6 +34,8 @@ pub struct Command<'a> {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Registers {
     registers: [Register; KEYS],
+    /// What was last seen, so that there is something to save that takes a few frames.
+    recent: [u64; RECENT],
     /// How many commands were applied.
     pub count: u64,
     /// Depends on every command, every output, and their order.
@@ -49,6 +53,14 @@ pub struct Output {
     pub seen: u64,
 }
 
+impl Registers {
+    /// Depends on all there is.
+    pub fn fingerprint(&self) -> u64 {
+        let values = self.registers.iter().map(|register| register.0);
+        values.chain(self.recent).fold(fold(self.digest, self.count), fold)
+    }
+}
+
 impl Machine for Registers {
     type Command<'a> = Command<'a>;
     type Output = Output;
@@ -59,8 +71,28 @@ impl Machine for Registers {
         let seen = register.apply(request);
         let tag = u64::from(sequence) << 8 | u64::from(client);
         self.digest = fold(fold(fold(self.digest, tag), seen), register.0);
+        self.recent[self.count as usize % RECENT] = fold(self.digest, seen);
         self.count += 1;
         Output { client, sequence, seen }
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        let values = self.registers.map(|register| register.0);
+        saver.value(&(values, self.count, self.digest));
+        for answer in self.recent {
+            saver.write(&answer.to_le_bytes());
+        }
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        let (values, count, digest): ([u64; KEYS], u64, u64) = loader.value()?;
+        (self.registers, self.count, self.digest) = (values.map(Register), count, digest);
+        for answer in &mut self.recent {
+            let mut bytes = [0; 8];
+            loader.read(&mut bytes)?;
+            *answer = u64::from_le_bytes(bytes);
+        }
+        Ok(())
     }
 }
 

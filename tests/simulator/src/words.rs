@@ -1,10 +1,10 @@
 //! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
 use raft_core::wire::{
-    Acknowledge, Answer, Append, Counted, Datagram, HandOver, Heartbeat, Message, Reject, Standing,
-    VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Chunk, Counted, Datagram, HandOver, Heartbeat, Message, Reject,
+    Staged, Standing, VoteAnswer, VoteRequest,
 };
-use raft_core::{Entries, Kind, Machine, Position, Term};
+use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Term};
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
 pub trait Spoken: Machine + Default + Clone + PartialEq {
@@ -23,6 +23,24 @@ impl Machine for Words {
     fn apply(&mut self, word: &str) -> String {
         self.0.push(word.to_owned());
         word.to_owned()
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&self.0.len());
+        for word in &self.0 {
+            saver.value(&word.len());
+            saver.write(word.as_bytes());
+        }
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        self.0.clear();
+        for _ in 0..loader.value::<usize>()? {
+            let mut word = vec![0; loader.value::<usize>()?.min(loader.left() as usize)];
+            loader.read(&mut word)?;
+            self.0.push(String::from_utf8(word).map_err(|_| LoadError::Content)?);
+        }
+        Ok(())
     }
 }
 
@@ -79,6 +97,16 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             let more = if settled { "" } else { ", more to come" };
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
+        }
+        Message::Chunk(Chunk { checksum: _, begins, offset, bytes }) => {
+            let of = begins.map_or(String::new(), |it| {
+                format!(" of {} up to {}", it.bytes, position(it.last))
+            });
+            format!("snapshot{of}, {} bytes at {offset}", bytes.len())
+        }
+        Message::Staged(Staged { round, held, standing, .. }) => {
+            let count = if standing == Counted::Yes { "" } else { ", not counted" };
+            format!("{held} bytes of the snapshot are here{count}, round {}", round.0)
         }
         Message::HandOver(HandOver { round }) => format!("lead after me, round {}", round.0),
         Message::Reject(Reject { round, previous, hint, .. }) => {

@@ -81,7 +81,9 @@ pub(super) fn leader_completeness(book: &mut Book, step: &Step<'_>) -> Verdict {
         let earlier = |committed: &Committed| committed.in_term < in_term;
         let index = book.committed.iter().rposition(earlier).map_or(0, |place| place + 1);
         let stamp = index.checked_sub(1).map(|place| book.committed[place].stamp);
-        if stamp.is_some() && step.before.log.get(Index(index as u64)) != stamp {
+        let held = step.before.log.get(Index(index as u64));
+        let compacted = (index as u64) < step.before.log.base.index.0;
+        if stamp.is_some() && held != stamp && !compacted {
             let term = step.status.term.0;
             return Err(format!("{} leads in term {term} without {index}", step.id));
         }

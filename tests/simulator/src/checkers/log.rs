@@ -37,8 +37,13 @@ pub(super) fn log_matching(book: &mut Book, step: &Step<'_>) -> Verdict {
 }
 
 /// Brings the stamps of a log up to date; gives the last index that stayed as it was.
-pub(super) fn follow(log: &mut Ledger, node: &RegistryNode) -> Index {
+pub(super) fn follow(log: &mut Ledger, node: &RegistryNode, book: &Book) -> Index {
     let now = node.log();
+    if now.base() != log.base && !log.rebase(now.base(), book.stamp(now.base().index)) {
+        // A snapshot stands in the place of all that was here.
+        append(log, node);
+        return now.base().index;
+    }
     let mut kept = log.last().min(now.last().index);
     while kept > now.base().index && log.get(kept).map(|stamp| stamp.term) != now.term(kept) {
         kept = kept.previous();
@@ -49,9 +54,13 @@ pub(super) fn follow(log: &mut Ledger, node: &RegistryNode) -> Index {
 }
 
 /// The stamps of a node's whole log.
-pub(super) fn ledger(node: &RegistryNode) -> Ledger {
+pub(super) fn ledger(node: &RegistryNode, book: &Book) -> Ledger {
     let mut ledger = Ledger::default();
-    ledger.restart_after(node.log().base());
+    ledger.snapshot = node.status().snapshot;
+    let base = node.log().base();
+    if base != ledger.base {
+        ledger.rebase(base, book.stamp(base.index));
+    }
     append(&mut ledger, node);
     ledger
 }

@@ -29,7 +29,7 @@ pub(super) fn machines_agree(book: &mut Book, step: &Step<'_>) -> Verdict {
     if book.digests.len() <= place {
         book.digests.resize(place + 1, None);
     }
-    let digest = step.node.machine().digest;
+    let digest = step.node.machine().fingerprint();
     if *book.digests[place].get_or_insert(digest) != digest {
         return Err(format!("{}'s machine is in another state at {place}", step.id));
     }

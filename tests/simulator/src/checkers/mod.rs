@@ -18,6 +18,7 @@ use crate::cluster::{Cluster, ClusterNode};
 use crate::disk::Disk;
 use crate::ledger::{Ledger, Stamp};
 use crate::registers::Registers;
+use raft_core::wire::{Chunk, Datagram, Message, decode};
 use raft_core::{Ballot, Index, NodeId, RoleName, Status, Term};
 use std::collections::BTreeMap;
 
@@ -62,6 +63,8 @@ pub struct View {
     /// What its machine had seen.
     pub applied: Index,
     durable: Index,
+    /// Up to where its snapshot went.
+    snapshot: Index,
     /// The last ballot that it gave to its disk.
     ballot: Ballot,
     /// The stamps of its log.
@@ -82,6 +85,7 @@ impl View {
             committed: Index::ZERO,
             applied: Index::ZERO,
             durable: Index::ZERO,
+            snapshot: Index::ZERO,
             ballot: Ballot::default(),
             log: Ledger::default(),
             lost: false,
@@ -121,6 +125,13 @@ pub struct Book {
     pub twice: u64,
 }
 
+impl Book {
+    /// The stamp of what is committed at an index.
+    fn stamp(&self, index: Index) -> Option<Stamp> {
+        self.committed.get((index.0 as usize).checked_sub(1)?).map(|it| it.stamp)
+    }
+}
+
 /// One step of one node.
 struct Step<'a> {
     id: u8,
@@ -154,6 +165,10 @@ pub struct Change {
     pub committed: Option<Index>,
     /// Its log lost everything above this.
     pub truncated: Option<Index>,
+    /// It has a snapshot of its own machine.
+    pub saved: bool,
+    /// Its machine comes from a leader's snapshot.
+    pub installed: bool,
     /// So many entries are committed that were not before, anywhere.
     pub commits: u64,
 }
@@ -214,13 +229,14 @@ impl Checkers {
             && (view.role, view.term, view.committed)
                 == (status.role, status.term, status.committed)
             && (view.applied, view.durable) == (status.applied, status.durable)
+            && view.snapshot == status.snapshot
             && view.ballot == node.storage().account.written.ballot
             && (status.fault.is_none() || view.may_stop)
             && status.apply_fault.is_none()
         {
             return Ok(Change::default());
         }
-        let kept = if same_log { last_before } else { log::follow(&mut view.log, node) };
+        let kept = if same_log { last_before } else { log::follow(&mut view.log, node, &self.book) };
         let commits_before = self.book.committed.len();
         let step = Step {
             id,
@@ -242,11 +258,14 @@ impl Checkers {
                 .then_some((status.role, status.term)),
             committed: (status.committed > before.committed).then_some(status.committed),
             truncated: (kept < last_before).then_some(kept),
+            saved: status.snapshot > before.snapshot && status.snapshot <= before.applied,
+            installed: status.snapshot > before.snapshot && status.snapshot > before.applied,
             commits: (self.book.committed.len() - commits_before) as u64,
         };
         let view = &mut self.views[place];
         (view.role, view.term, view.committed) = (status.role, status.term, status.committed);
         (view.applied, view.durable) = (status.applied, status.durable);
+        view.snapshot = status.snapshot;
         view.ballot = node.storage().account.written.ballot;
         Ok(change)
     }
@@ -255,8 +274,8 @@ impl Checkers {
     pub fn look_deep(&self, id: u8, cluster: &Registry) -> Outcome {
         let view = &self.views[usize::from(id - self.first_id)];
         let node = cluster.node(id).map_err(|words| Broken::new("simulator", words))?;
-        let found = log::ledger(node);
-        if (1..=found.last().0).any(|i| found.get(Index(i)) != view.log.get(Index(i))) {
+        let found = log::ledger(node, &self.book);
+        if (found.base.index.0..=found.last().0).any(|i| found.get(Index(i)) != view.log.get(Index(i))) {
             return Err(Broken::new("log matching", format!("{id} changed entries in place")));
         }
         Ok(())
@@ -267,6 +286,26 @@ impl Checkers {
         let view = &self.views[usize::from(id - self.first_id)];
         let verdict = promise::promises_are_durable(&mut self.book, view, id, to, bytes, cluster);
         verdict.map_err(|words| Broken::new("promises are durable", words))
+    }
+
+    /// A letter is about to arrive: if it begins a snapshot, that holds only what is committed.
+    pub fn announced(&mut self, id: u8, bytes: &[u8], cluster: &mut Registry) -> Outcome {
+        let Ok(Datagram { message: Message::Chunk(Chunk { begins, .. }), .. }) = decode(bytes)
+        else {
+            return Ok(());
+        };
+        let (Some(snapshot), Ok(node)) = (begins, cluster.node_mut(id)) else { return Ok(()) };
+        let last = snapshot.last;
+        let Some(stamp) = self.book.stamp(last.index).filter(|stamp| stamp.term == last.term)
+        else {
+            let words = format!("{id} is sent one up to {last:?}, which is not committed");
+            return Err(Broken::new("snapshots hold what is committed", words));
+        };
+        let announced = &mut node.storage_mut().account.announced;
+        if announced.iter().all(|(position, _)| *position != last) {
+            announced.push((last, stamp));
+        }
+        Ok(())
     }
 
     /// A leader has taken a command.
@@ -286,7 +325,7 @@ impl Checkers {
     /// A node is back from its disk.
     pub fn restarted(&mut self, id: u8, cluster: &mut Registry) -> Outcome {
         let place = usize::from(id - self.first_id);
-        storage::storage_keeps_what_was_flushed(&mut self.views[place], id, cluster)
+        storage::storage_keeps_what_was_flushed(&self.book, &mut self.views[place], id, cluster)
             .map_err(|words| Broken::new("storage says what was flushed", words))?;
         self.look(id, cluster)?;
         self.look_deep(id, cluster)

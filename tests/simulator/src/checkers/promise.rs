@@ -22,7 +22,10 @@ pub(super) fn promises_are_durable(
     let said = || words::datagram::<crate::registers::Registers>(&datagram);
     let promised = match datagram.message {
         Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
-        Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. }) => {
+        // What is below the base is committed, and in the snapshot.
+        Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. })
+            if index.get() >= view.log.base.index =>
+        {
             let index = index.get();
             let stamp = view.log.get(index).ok_or_else(|| format!("{id} lacks: {}", said()))?;
             Some(Position { term: stamp.term, index })

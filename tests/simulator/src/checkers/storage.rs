@@ -22,12 +22,13 @@ pub(super) fn durable_means_durable(_: &mut Book, step: &Step<'_>) -> Verdict {
 
 /// After a power cut there is exactly what was flushed, and a first part of what was written later.
 pub(super) fn storage_keeps_what_was_flushed(
+    book: &Book,
     view: &mut View,
     id: u8,
     cluster: &mut Registry,
 ) -> Verdict {
     let node = cluster.node_mut(id)?;
-    let mut found = log::ledger(node);
+    let mut found = log::ledger(node, book);
     let ballot = node.storage_mut().memory.flushed_ballot();
     found.ballot = ballot.map_err(|error| format!("{error:?}"))?;
     let promised = node.storage().account.flushed.ballot;

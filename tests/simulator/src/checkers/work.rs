@@ -1,6 +1,7 @@
 //! What a node may take: no fault that the plan did not plant, no step without a bound.
 
 use super::{Book, Step, Verdict};
+use crate::world::SNAPSHOT_BYTES;
 use raft_core::{Fault, Index};
 
 /// No node stops but one whose storage was made to fail.
@@ -13,6 +14,9 @@ pub(super) fn no_fault_latched(_: &mut Book, step: &Step<'_>) -> Verdict {
     }
 }
 
+/// A few bytes of a snapshot go into the smallest frame.
+const CHUNKS_MOST: u32 = 2 * SNAPSHOT_BYTES as u32 / 10;
+
 /// One turn of a node's loop, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Turn {
@@ -20,12 +24,16 @@ pub struct Turn {
     pub node: u8,
     /// How many other nodes there are.
     pub peers: u32,
-    /// Datagrams written.
+    /// Datagrams written, pieces of snapshots not counted.
     pub packets: u32,
+    /// Pieces of snapshots.
+    pub chunks: u32,
     /// Entries that may be on their way to one follower.
     pub window: u32,
     /// Records written to storage.
     pub writes: u32,
+    /// Runs of entries among them.
+    pub runs: u32,
     /// Events told.
     pub events: u32,
     /// Entries applied.
@@ -38,12 +46,16 @@ pub struct Turn {
 ///
 /// Without any input between them, a node writes each peer at most a window of entries, each in a
 /// datagram of its own, and before and after the flush one sign of life, one answer and one
-/// "I would". A flush writes a ballot, and entries in two runs at most: the ring has one end. Of
-/// events there are four kinds, and each is told once.
+/// "I would"; and of one snapshot each byte at most twice, a few of them in each piece. A flush
+/// writes a ballot, and entries in two runs at most: the ring has one end. Of events there are four
+/// kinds, and each is told once.
 pub(super) fn no_step_over_its_bound(turn: &Turn) -> Verdict {
     let entries = turn.window.min(u32::try_from(turn.last.0).unwrap_or(u32::MAX));
     let packets = turn.peers * (entries + 6);
-    let over =
-        turn.packets > packets || turn.writes > 3 || turn.events > 4 || turn.applied > turn.last.0;
+    let over = turn.packets > packets
+        || turn.chunks > CHUNKS_MOST
+        || turn.writes > 3
+        || turn.events > 4
+        || turn.applied > turn.last.0;
     if over { Err(format!("at most {packets} datagrams, and not {turn:?}")) } else { Ok(()) }
 }

@@ -80,6 +80,11 @@ fn settings(words: &[&str]) -> Result<Settings, String> {
         cycle: number("cycle", u64::from(normal.cycle))? as u32,
         window_bytes: number("window-bytes", u64::from(normal.window_bytes))? as u32,
         window: number("window", u64::from(normal.window))? as u32,
+        least_log: number("least-log", u64::from(normal.least_log))? as u32,
+        compact: number("compact", u64::from(normal.compact))? as u32,
+        keep: number("keep", u64::from(normal.keep))? as u32,
+        pace: number("pace", u64::from(normal.pace))? as u32,
+        snapshot_bytes: number("snapshots", normal.snapshot_bytes as u64)? as usize,
         cluster: number("cluster", normal.cluster)?,
         seed: number("seed", u64::from(normal.seed))? as u32,
     })

@@ -280,8 +280,8 @@ impl LetterKind {
         match message {
             Message::Heartbeat { .. } => Self::Heartbeat,
             Message::VoteRequest(_) | Message::VoteAnswer(_) | Message::HandOver(_) => Self::Vote,
-            Message::Append { .. } => Self::Append,
-            Message::Acknowledge { .. } | Message::Reject { .. } => Self::Answer,
+            Message::Append(_) | Message::Chunk(_) => Self::Append,
+            Message::Acknowledge(_) | Message::Reject(_) | Message::Staged(_) => Self::Answer,
         }
     }
 }

@@ -24,9 +24,6 @@ impl World {
         let lost = |what: &str| Broken::new("liveness", what.to_owned());
         let start = self.tick;
         let leader = self.until(10 * timeout, |world| world.common_leader(&spared).is_some())?;
-        if self.is_crowded(&spared) {
-            return self.end_crowded(&spared);
-        }
         if !leader {
             return Err(lost("no leader after ten election timeouts"));
         }
@@ -34,20 +31,14 @@ impl World {
         self.clients.patience = 2 * self.plan.base + self.catching_up(&spared);
         let patience = 30 * self.clients.patience;
         let served = self.until(patience, |world| {
-            world.is_crowded(&spared) || world.clients.all.iter().all(|it| it.served > start)
+            world.clients.all.iter().all(|it| it.served > start)
         })?;
-        if self.is_crowded(&spared) {
-            return self.end_crowded(&spared);
-        }
         if !served {
             return Err(lost("a client is stuck"));
         }
         self.clients.resting = true;
         let patience = 10 * timeout + 8 * self.clients.patience;
         let agreed = self.until(patience, |world| world.agree(&spared))?;
-        if self.is_crowded(&spared) {
-            return self.end_crowded(&spared);
-        }
         if !agreed {
             return Err(lost("healthy nodes do not come to agree"));
         }
@@ -76,24 +67,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// Refusing is the honest answer of a full log, and who has no room does not lead: nothing more
-    /// can be asked for.
-    fn end_crowded(&mut self, spared: &[u8]) -> Outcome {
-        self.tally.add(Count::Crowded);
-        self.clients.resting = true;
-        // Whoever has room left is still served: that takes letters, and comes to an end.
-        let patience = 8 * self.plan.patience + self.catching_up(spared);
-        self.until(patience, |_| false)?;
-        let ticks = (4 * self.plan.base).max(TICKS_LEAST.saturating_sub(self.tick));
-        let leader = self.common_leader(spared);
-        let before = self.begin_peace();
-        self.until(ticks, |_| false)?;
-        if leader.is_none() || self.common_leader(spared) != leader {
-            return Ok(());
-        }
-        self.check_budget(ticks, before)
     }
 
     /// Steps until something is so, or for so many ticks; says whether it is so.
@@ -208,14 +181,6 @@ impl World {
         (last.saturating_sub(least) as u32 + 20) * (self.plan.cycle + self.plan.heartbeat)
     }
 
-    /// Whether a spared node has no room left for a client's command.
-    fn is_crowded(&self, spared: &[u8]) -> bool {
-        spared.iter().filter_map(|&id| self.cluster.node(id).ok()).any(|node| {
-            let log = node.log();
-            log.free_bytes() < 400 || log.capacity() - log.len() < 20
-        })
-    }
-
     fn agree(&self, spared: &[u8]) -> bool {
         let mut states = spared.iter().map(|&id| {
             let node = self.cluster.node(id).ok()?;
@@ -303,7 +268,7 @@ impl World {
 
     /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
     fn check_floors(&self) -> Outcome {
-        if self.plan.temper != Temper::Calm || self.plan.crowded {
+        if self.plan.temper != Temper::Calm {
             return Ok(());
         }
         let elections = self.tally.get(Count::Elections);

@@ -70,6 +70,9 @@ pub struct Ended {
     pub outcome: Outcome,
 }
 
+/// What a snapshot of the registers takes at most.
+pub(crate) const SNAPSHOT_BYTES: usize = 512;
+
 impl World {
     /// The beginning of a plan's history.
     pub fn new(plan: Plan, recorder: Recorder) -> Result<Self, Broken> {
@@ -86,6 +89,11 @@ impl World {
                 frame: plan.frame,
                 window: plan.window,
                 window_bytes: plan.window_bytes,
+                least_log: plan.nodes.iter().map(|node| node.log_bytes).min().unwrap_or(0) as u32,
+                compact: habits.compact,
+                keep: habits.keep,
+                pace: plan.snapshot_pace,
+                snapshot_bytes: SNAPSHOT_BYTES,
                 cluster: name,
                 seed: habits.seed,
             };
@@ -191,6 +199,8 @@ impl World {
                 faults::may_ambush(self, id);
             }
         }
+        self.tally.add_many(Count::Saved, u64::from(change.saved));
+        self.tally.add_many(Count::Installed, u64::from(change.installed));
         if let Some(index) = change.committed {
             self.recorder.committed(place, index);
         }

@@ -77,6 +77,9 @@ impl World {
     /// Gives a letter to whom it is for.
     fn hand_over(&mut self, letter: Letter) -> Outcome {
         let damaged = letter.damaged;
+        if !damaged {
+            self.checkers.announced(letter.to, letter.datagram(), &mut self.cluster)?;
+        }
         match self.cluster.deliver(&letter) {
             Some(why) => {
                 self.tally.add(if why == "cut off" { Count::Cut } else { Count::Lost });
@@ -93,7 +96,13 @@ impl World {
                 let hostile = !self.station(letter.from).spared;
                 self.provoked += u64::from(hostile || letter.number <= self.peace_from);
                 self.network.recycle(letter);
-                self.look(to)?;
+                if self.cluster.node(to).is_ok_and(|node| node.status().fault.is_some()) {
+                    // A piece of a snapshot that could not be written.
+                    faults::storage_failed(self, to)?;
+                }
+                if self.cluster.node(to).is_ok() {
+                    self.look(to)?;
+                }
             }
         }
         Ok(())
@@ -140,16 +149,17 @@ impl World {
         let mut turn = Turn { node: id, peers, window, ..Turn::default() };
         // Appends leave before the leader's own flush, promises after it.
         self.send(id, most, &mut turn)?;
-        self.node_mut(id)?.storage_mut().writes = 0;
+        let disk = self.node_mut(id)?.storage_mut();
+        (disk.writes, disk.runs) = (0, 0);
         self.flush(id)?;
         let tick = self.tick;
         if self.cluster.node(id).is_err() || !self.station(id).is_awake(tick) {
             return Ok(());
         }
         let node = self.node_mut(id)?;
-        turn.writes = node.storage().writes;
+        (turn.writes, turn.runs) = (node.storage().writes, node.storage().runs);
         turn.last = node.log().last().index;
-        let wrapped = u64::from(turn.writes > 2);
+        let wrapped = u64::from(turn.runs > 1);
         self.tally.add_many(Count::Wraps, wrapped);
         self.send(id, most, &mut turn)?;
         self.apply(id, &mut turn)?;
@@ -169,16 +179,19 @@ impl World {
                 break;
             };
             sent += 1;
-            turn.packets += 1;
             let number = self.cluster.number_letter();
             let letter = Letter { number, from: id, to, damaged: false, bytes };
             self.checkers.sent(id, to, letter.datagram(), &self.cluster)?;
+            let is_chunk = letter.datagram().first() == Some(&8);
+            turn.chunks += u32::from(is_chunk);
+            turn.packets += u32::from(!is_chunk);
+            self.tally.add_many(Count::Chunks, u64::from(is_chunk));
             self.tally.add(Count::Letters);
             self.station(id).sent += 1;
             let place = self.place(id);
             self.recorder.sent(place, letter.number, to, letter.datagram());
             self.post(letter);
-            if turn.packets > 10_000 {
+            if turn.packets + turn.chunks > 10_000 {
                 return self.checkers.turn(turn);
             }
         }
