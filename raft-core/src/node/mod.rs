@@ -309,8 +309,9 @@ where
         }
         while self.raft.has_unwritten_entries() {
             match self.raft.unwritten_entries() {
-                Ok(Unwritten { after, bytes, count }) => {
-                    let written = self.storage.write(Record::Entries { after, bytes });
+                Ok(Unwritten { after, committed, bytes, count }) => {
+                    let record = Record::Entries { after, committed, bytes };
+                    let written = self.storage.write(record);
                     self.storage_outcome(written)?;
                     self.raft.wrote_entries(count);
                 }

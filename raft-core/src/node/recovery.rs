@@ -19,6 +19,7 @@ struct Found<B: AsRef<[u8]> + AsMut<[u8]>> {
     identity: Option<Identity>,
     ballot: Ballot,
     log: Log<B>,
+    committed: Index,
     snapshot: Snapshot,
     stage: Option<Stage>,
     flaw: Option<Flaw>,
@@ -33,7 +34,8 @@ enum Flaw {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
     fn new(log: Log<B>) -> Self {
         let (ballot, snapshot) = (Ballot::default(), Snapshot::NONE);
-        Self { identity: None, ballot, log, snapshot, stage: None, flaw: None }
+        let committed = Index::ZERO;
+        Self { identity: None, ballot, log, committed, snapshot, stage: None, flaw: None }
     }
 
     fn take(&mut self, record: Record<'_>) {
@@ -64,8 +66,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
                     self.log.restart_after(snapshot.last);
                 }
                 (self.snapshot, self.stage) = (snapshot, None);
+                self.committed = self.committed.max(index);
             }
-            Record::Entries { after, bytes } => {
+            Record::Entries { after, committed, bytes } => {
                 let entries = Entries::parse(after.term, bytes).ok_or(Flaw::Corrupt)?;
                 if self.log.term(after.index) != Some(after.term) {
                     return Err(Flaw::Corrupt);
@@ -75,6 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
                 if taken < entries.len() {
                     return Err(Flaw::TooLarge);
                 }
+                self.committed = self.committed.max(committed.min(self.log.last().index));
             }
         }
         Ok(())
@@ -85,6 +89,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
         let (base, last) = (self.log.base().index, self.log.last().index);
         let stage = self.stage.as_ref();
         (base..=last).contains(&self.snapshot.last.index)
+            && self.committed <= last
             && stage.is_none_or(|stage| stage.held <= stage.snapshot.bytes)
             && self.ballot.term < Term::LIMIT
     }
@@ -142,6 +147,7 @@ where
     let admitted = identity.is_admitted();
     let snapshots = (kept, found.stage);
     let mut raft = Raft::new(config, configuration, admitted, found.log, found.ballot, snapshots);
+    raft.remember(found.committed);
     if let Some(staged) = raft.unchecked_stage() {
         raft.checked_stage(snapshot::adds_up(&mut storage, Part::Stage, &staged));
     }

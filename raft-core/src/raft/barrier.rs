@@ -12,6 +12,7 @@ use crate::types::{Ballot, Index, Position};
 pub(crate) struct Unwritten<'a> {
     /// The position of the entry before them.
     pub(crate) after: Position,
+    pub(crate) committed: Index,
     pub(crate) bytes: &'a [u8],
     pub(crate) count: u32,
 }
@@ -38,7 +39,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let term = self.log.term(index).ok_or(Fault::Log)?;
         let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
         let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
-        Ok(Unwritten { after: Position { term, index }, bytes, count })
+        Ok(Unwritten { after: Position { term, index }, committed: self.committed, bytes, count })
     }
 
     /// Storage was given that many entries more.

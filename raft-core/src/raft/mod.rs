@@ -162,6 +162,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         raft
     }
 
+    /// What was known to be committed before a restart still is.
+    pub(crate) fn remember(&mut self, committed: Index) {
+        self.committed = self.committed.max(committed);
+    }
+
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are
     // reached in fewer steps from a pointer to this struct than from the frame of a large function.
 

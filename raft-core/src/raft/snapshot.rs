@@ -311,7 +311,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let (kept, config) = (self.snapshots.kept, &self.config);
         let Role::Leader(leading) = &mut self.role else { return None };
         if leading.stream.is_none() && self.snapshots.check == Check::Sound {
-            leading.lags = leading.followers.iter().any(|peer| peer.flow == Flow::Snapshot);
             let to = leading.streamable().next_after(leading.streamed)?;
             leading.streamed = to;
             let allowance = config.pace_bytes;
@@ -377,12 +376,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let bytes = self.snapshots.kept.bytes;
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(peer) = leading.followers.iter().find(|peer| peer.id == from) else { return };
-        let Some(stream) = leading.stream.as_mut().filter(|stream| stream.to == from) else {
-            return;
-        };
+        let stream = leading.stream.as_mut().filter(|stream| stream.to == from);
         if peer.flow != Flow::Snapshot {
-            leading.stream = None;
-        } else if round > peer.appended {
+            if stream.is_some() {
+                leading.stream = None;
+            }
+            leading.lags = leading.followers.iter().any(|peer| peer.flow == Flow::Snapshot);
+        } else if let Some(stream) = stream
+            && round > peer.appended {
             // What was sent since is lost, or what was said of it; where nothing is left to send,
             // the last byte asks again.
             stream.held = stream.held.min(bytes.saturating_sub(1));

@@ -16,6 +16,8 @@ pub struct MemoryStorage<B: AsRef<[u8]> + AsMut<[u8]>> {
     identity: Option<Identity>,
     ballot: Ballot,
     image: Log<B>,
+    /// What was known to be committed when entries were written last.
+    committed: Index,
     snapshot: Snapshot,
     stage: Option<(Snapshot, u32)>,
     /// Memory for the snapshot and for the stage, in this order; none for a log that stays whole.
@@ -50,11 +52,13 @@ pub enum MemoryStorageError {
 /// term     u32      the ballot's, or the position's
 /// index    u64      the position's, or the chunk's offset
 /// number   u32      the ballot's vote, 255 for none; else how many bytes follow
+/// commit   u64      what is committed, of entries
 /// ```
 struct Head {
     kind: u8,
     position: Position,
     number: u32,
+    committed: Index,
 }
 
 const IDENTITY: u8 = 1;
@@ -65,7 +69,7 @@ const STAGE: u8 = 5;
 const CHUNK: u8 = 6;
 const SNAPSHOT: u8 = 7;
 
-const HEAD_BYTES: usize = 17;
+const HEAD_BYTES: usize = 25;
 /// Of a snapshot beside its position: length and checksum.
 const SNAPSHOT_BYTES: usize = 8;
 /// Six varints of at most ten bytes, and a few of one.
@@ -73,16 +77,22 @@ const IDENTITY_BYTES_MAX: usize = 64;
 const NO_VOTE: u32 = 255;
 
 impl Head {
+    fn new(kind: u8, position: Position, number: u32) -> Self {
+        Self { kind, position, number, committed: Index::ZERO }
+    }
+
     /// Gives what is left of the room behind it.
     fn write<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
         let (kind, room) = room.split_first_mut()?;
         let (term, room) = room.split_first_chunk_mut()?;
         let (index, room) = room.split_first_chunk_mut()?;
         let (number, room) = room.split_first_chunk_mut()?;
+        let (committed, room) = room.split_first_chunk_mut()?;
         *kind = self.kind;
         *term = self.position.term.0.to_le_bytes();
         *index = self.position.index.0.to_le_bytes();
         *number = self.number.to_le_bytes();
+        *committed = self.committed.0.to_le_bytes();
         Some(room)
     }
 
@@ -91,9 +101,11 @@ impl Head {
         let (term, bytes) = bytes.split_first_chunk()?;
         let (index, bytes) = bytes.split_first_chunk()?;
         let (number, bytes) = bytes.split_first_chunk()?;
+        let (committed, bytes) = bytes.split_first_chunk()?;
         let (term, index) = (Term(u32::from_le_bytes(*term)), Index(u64::from_le_bytes(*index)));
         let number = u32::from_le_bytes(*number);
-        Some((Self { kind: *kind, position: Position { term, index }, number }, bytes))
+        let committed = Index(u64::from_le_bytes(*committed));
+        Some((Self { kind: *kind, position: Position { term, index }, number, committed }, bytes))
     }
 }
 
@@ -106,6 +118,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
             identity: None,
             ballot: Ballot::default(),
             image: Log::new(image)?,
+            committed: Index::ZERO,
             snapshot: Snapshot::NONE,
             stage: None,
             slots: None,
@@ -182,7 +195,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
                         self.image.restart_after(snapshot.last);
                     }
                 }
-                Record::Entries { after, bytes } => {
+                Record::Entries { after, committed, bytes } => {
+                    self.committed = self.committed.max(committed);
                     let entries = Entries::parse(after.term, bytes);
                     let entries = entries.ok_or(MemoryStorageError::BadRecord)?;
                     replace(&mut self.image, after, entries)?;
@@ -213,7 +227,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         let (bytes, checksum) = rest.split_at_mut(SNAPSHOT_BYTES / 2);
         bytes.copy_from_slice(&of.bytes.to_le_bytes());
         checksum.copy_from_slice(&of.checksum.to_le_bytes());
-        self.push(&Head { kind, position: of.last, number: count(&rest) }, &rest)
+        self.push(&Head::new(kind, of.last, count(&rest)), &rest)
     }
 
     /// Reads what the slots hold, and over it what the journal still has for them.
@@ -275,7 +289,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
         while after.index < self.image.last().index {
             let run = self.image.run(after.index.next(), u32::MAX, usize::MAX);
             let run = run.ok_or(MemoryStorageError::BadRecord)?;
-            each(Record::Entries { after, bytes: run.bytes() });
+            each(Record::Entries { after, committed: self.committed, bytes: run.bytes() });
             let index = Index(after.index.0 + u64::from(run.len()));
             let term = self.image.term(index).ok_or(MemoryStorageError::BadRecord)?;
             after = Position { term, index };
@@ -293,22 +307,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 let bytes = postcard::to_slice(&identity, &mut buffer);
                 let bytes = bytes.map_err(|_| MemoryStorageError::BadRecord)?;
                 let number = count(bytes);
-                self.push(&Head { kind: IDENTITY, position: Position::ZERO, number }, bytes)
+                self.push(&Head::new(IDENTITY, Position::ZERO, number), bytes)
             }
             Record::Ballot(Ballot { term, vote }) => {
                 let position = Position { term, index: Index::ZERO };
                 let number = vote.map_or(NO_VOTE, |vote| u32::from(vote.0));
-                self.push(&Head { kind: BALLOT, position, number }, &[])
+                self.push(&Head::new(BALLOT, position, number), &[])
             }
-            Record::Base(position) => self.push(&Head { kind: BASE, position, number: 0 }, &[]),
+            Record::Base(position) => self.push(&Head::new(BASE, position, 0), &[]),
             Record::Stage { snapshot, .. } => self.push_snapshot(STAGE, &snapshot),
             Record::Snapshot(snapshot) => self.push_snapshot(SNAPSHOT, &snapshot),
             Record::Chunk { offset, bytes } => {
                 let position = Position { term: Term::ZERO, index: Index(u64::from(offset)) };
-                self.push(&Head { kind: CHUNK, position, number: count(bytes) }, bytes)
+                self.push(&Head::new(CHUNK, position, count(bytes)), bytes)
             }
-            Record::Entries { after, bytes } => {
-                self.push(&Head { kind: ENTRIES, position: after, number: count(bytes) }, bytes)
+            Record::Entries { after, committed, bytes } => {
+                let number = count(bytes);
+                self.push(&Head { kind: ENTRIES, position: after, number, committed }, bytes)
             }
         }
     }
@@ -342,7 +357,7 @@ fn count(bytes: &[u8]) -> u32 {
 
 /// The record at the start of the journal, and what follows it. `None` if it is torn.
 fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let (Head { kind, position, number }, rest) = Head::read(journal)?;
+    let (Head { kind, position, number, committed }, rest) = Head::read(journal)?;
     let with_bytes = || rest.split_at_checked(number as usize);
     Some(match kind {
         IDENTITY => {
@@ -369,7 +384,7 @@ fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
         }
         ENTRIES => {
             let (bytes, rest) = with_bytes()?;
-            (Record::Entries { after: position, bytes }, rest)
+            (Record::Entries { after: position, committed, bytes }, rest)
         }
         _ => return None,
     })

@@ -9,7 +9,7 @@ mod memory;
 pub use self::memory::{MemoryStorage, MemoryStorageError};
 use crate::node_set::NodeSet;
 use crate::quorum::{MEMBERS_MAX, Membership};
-use crate::types::{Ballot, ClusterId, NodeId, Nonce, Position, Snapshot};
+use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot};
 use serde::{Deserialize, Serialize};
 
 /// Keeps records across power cuts.
@@ -83,6 +83,9 @@ pub enum Record<'a> {
     Entries {
         /// The position of the entry before the first.
         after: Position,
+        /// What was known to be committed by then, these entries among it or not: a node that forgot
+        /// that could fill its log with what it may not drop.
+        committed: Index,
         /// The encoded entries.
         bytes: &'a [u8],
     },

@@ -106,7 +106,7 @@ impl Ledger {
                 self.rebase(base, None);
             }
             Record::Snapshot(snapshot) => self.install(snapshot.last, stamp),
-            Record::Entries { after, bytes } => {
+            Record::Entries { after, bytes, .. } => {
                 let entries = Entries::parse(after.term, bytes)?;
                 let mut stamp = self.get(after.index).filter(|stamp| stamp.term == after.term)?;
                 self.truncate(after.index);

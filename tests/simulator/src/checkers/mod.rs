@@ -224,7 +224,8 @@ impl Checkers {
         let last_before = view.log.last();
         let same_log = view.log.get(last_before).map(|stamp| stamp.term)
             == Some(node.log().last().term)
-            && status.last == last_before;
+            && status.last == last_before
+            && node.log().base() == view.log.base;
         if same_log
             && (view.role, view.term, view.committed)
                 == (status.role, status.term, status.committed)

@@ -62,7 +62,7 @@ impl Story {
         disk.write(Record::Ballot(Ballot { term, vote }))?;
         disk.write(Record::Base(base))?;
         if let Some(entries) = log.run(base.index.next(), u32::MAX, usize::MAX) {
-            disk.write(Record::Entries { after: base, bytes: entries.bytes() })?;
+            disk.write(Record::Entries { after: base, committed: base.index, bytes: entries.bytes() })?;
         }
         disk.flush()?;
         self.cluster.start(node)
