@@ -50,6 +50,8 @@ pub struct FlushToken(u64);
 pub(crate) struct Watermark {
     /// The last entry that storage was given and that still stands.
     written: Index,
+    /// The base of the log that storage was given last.
+    written_base: Index,
     /// The last entry that is durable, at most `written`.
     durable: Index,
     written_ballot: Ballot,
@@ -68,8 +70,9 @@ struct Flight {
 
 impl Watermark {
     /// After a restart exactly what was found is durable.
-    pub(crate) fn recovered(last: Index, ballot: Ballot) -> Self {
+    pub(crate) fn recovered(base: Index, last: Index, ballot: Ballot) -> Self {
         Self {
+            written_base: base,
             written: last,
             durable: last,
             written_ballot: ballot,
@@ -89,12 +92,18 @@ impl Watermark {
 
     /// The log begins anew behind `index`, which is durable.
     pub(crate) fn restarted(&mut self, index: Index) {
-        (self.written, self.durable, self.flight) = (index, index, None);
+        (self.written, self.written_base, self.durable) = (index, index, index);
+        self.flight = None;
     }
 
     /// Storage was given every entry up to `index`.
     pub(crate) fn wrote_entries(&mut self, index: Index) {
         self.written = index;
+    }
+
+    /// Storage was given the base of the log.
+    pub(crate) fn wrote_base(&mut self, base: Index) {
+        self.written_base = base;
     }
 
     /// Storage was given this ballot.
@@ -132,6 +141,11 @@ impl Watermark {
     /// The last entry that storage was given.
     pub(crate) const fn written(&self) -> Index {
         self.written
+    }
+
+    /// The base that storage was given last.
+    pub(crate) const fn written_base(&self) -> Index {
+        self.written_base
     }
 
     /// The ballot that storage was given last.

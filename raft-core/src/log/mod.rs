@@ -116,11 +116,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         (slots, bytes - slots * SLOT_BYTES)
     }
 
-    /// How many entries, and how many bytes of them, clients may leave uncommitted so that a log of
-    /// so much memory holds them all, wherever its ring ends; each is `entry_bytes` long at most.
-    pub(crate) const fn uncommitted_max(bytes: u32, entry_bytes: u32) -> (u32, u32) {
+    /// How many entries of clients, and how many bytes of them, a log of so much memory can hold.
+    pub(crate) const fn client_room(bytes: u32) -> (u32, u32) {
         let (slots, ring) = Self::split(bytes);
-        (slots - RESERVED_SLOTS, ring.saturating_sub(RESERVED_BYTES + 2 * entry_bytes))
+        (slots - RESERVED_SLOTS, ring - RESERVED_BYTES)
     }
 
     /// Forgets every entry; the next one stands after `base`.

@@ -307,6 +307,11 @@ where
             self.storage_outcome(written)?;
             self.raft.wrote_ballot();
         }
+        if let Some(base) = self.raft.unwritten_base() {
+            let written = self.storage.write(Record::Base(base));
+            self.storage_outcome(written)?;
+            self.raft.wrote_base();
+        }
         while self.raft.has_unwritten_entries() {
             match self.raft.unwritten_entries() {
                 Ok(Unwritten { after, committed, bytes, count }) => {

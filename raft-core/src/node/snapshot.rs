@@ -160,10 +160,8 @@ where
         }
         self.storage_outcome(written).map_err(CompactError::Flush)?;
         self.oversize = None;
-        let base = self.raft.compacted(snapshot);
-        let base = base.map_err(|fault| CompactError::Flush(self.stop(fault)))?;
-        let written = self.storage.write(Record::Base(base));
-        self.storage_outcome(written).map_err(CompactError::Flush)
+        let compacted = self.raft.compacted(snapshot);
+        compacted.map_err(|fault| CompactError::Flush(self.stop(fault)))
     }
 
     /// Puts what has come together on the stage in the place of log and machine, if it is whole.

@@ -28,6 +28,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.wrote_ballot(self.ballot);
     }
 
+    /// The log's base, if storage was told of another.
+    pub(crate) fn unwritten_base(&self) -> Option<Position> {
+        let base = self.log.base();
+        (self.watermark.written_base() != base.index).then_some(base)
+    }
+
+    /// Storage was given the base.
+    pub(crate) fn wrote_base(&mut self) {
+        self.watermark.wrote_base(self.log.base().index);
+    }
+
     /// Whether storage lacks entries.
     pub(crate) fn has_unwritten_entries(&self) -> bool {
         self.watermark.written() < self.log.last().index
@@ -77,6 +88,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.in_flight()
             || self.has_unwritten_entries()
             || self.unwritten_ballot().is_some()
+            || self.unwritten_base().is_some()
             || self.snapshots.unflushed
             || self.staged().is_some()
     }

@@ -87,7 +87,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         let taken = self.log.follow(rest).ok_or(Fault::Log)?;
         if taken < rest.len() {
-            self.snapshots.short = true;
+            self.make_room()?;
         }
         Ok(Index(index.0 + u64::from(taken)))
     }

@@ -58,8 +58,8 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     role: Role,
     clock: Clock,
     random: Random,
-    /// How many entries, and bytes of them, a leader takes before it commits one.
-    uncommitted_max: (u32, u32),
+    /// How many entries of clients, and bytes of them, every log can hold.
+    client_room: (u32, u32),
     term_guard: TermGuard,
     /// Nodes owed an answer: the vote if they have it, else a refusal that tells the term.
     answers: NodeSet,
@@ -125,7 +125,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         ballot: Ballot,
         (kept, stage): (Snapshot, Option<Stage>),
     ) -> Self {
-        let watermark = Watermark::recovered(log.last().index, ballot);
+        let watermark = Watermark::recovered(log.base().index, log.last().index, ballot);
         let mut random = Random::new(config.seed, config.id);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || !log.is_empty();
@@ -142,7 +142,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             role: Role::Follower(Following::of(None)),
             clock: Clock::new(timeout, heard),
             random,
-            uncommitted_max: Log::<B>::uncommitted_max(least, config.frame_bytes),
+            client_room: Log::<B>::client_room(least),
             term_guard: TermGuard::default(),
             answers: NodeSet::EMPTY,
             pre_grant: PreGrant::new(),
@@ -207,29 +207,30 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(to) = self.transferring() {
             return Err(ProposeError::Transferring(to));
         }
-        if !self.may_take_more() {
-            return Err(ProposeError::Full);
-        }
         let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
         let appended = self.log.propose(self.ballot.term, log::Kind::COMMAND, limit, encode);
-        self.close(Ok(()));
-        appended.map_err(|error| match error {
-            AppendError::Full => {
-                self.snapshots.short = true;
-                ProposeError::Full
+        let outcome = match appended {
+            Ok(_) if !self.fits_everywhere() => {
+                let before = self.log.last().index.previous();
+                self.log.truncate(before).ok_or(Fault::Log).map(|()| Err(ProposeError::Full))
             }
-            AppendError::TooLarge => ProposeError::TooLarge,
-        })
+            Ok(position) => Ok(Ok(position)),
+            Err(AppendError::Full) => self.make_room().map(|()| Err(ProposeError::Full)),
+            Err(AppendError::TooLarge) => Ok(Err(ProposeError::TooLarge)),
+        };
+        let proposed = outcome.unwrap_or_else(|fault| Err(ProposeError::Stopped(fault)));
+        self.close(outcome.map(|_| ()).map_err(Stop::Fault));
+        proposed
     }
 
-    /// Whether every member's log would have room for another entry, if nothing more were committed.
-    fn may_take_more(&self) -> bool {
-        let (entries_max, bytes_max) = self.uncommitted_max;
-        let first = self.committed.next();
+    /// Whether every member's log could hold what is not committed, wherever its ring ends: an entry
+    /// that does not fit before that end leaves as much unused as it is long. One alone always fits.
+    fn fits_everywhere(&self) -> bool {
+        let (entries_max, bytes_max) = self.client_room;
         let entries = self.log.last().index.above(self.committed);
-        entries == 0
-            || entries < u64::from(entries_max)
-                && self.log.bytes_from(first).is_none_or(|bytes| bytes <= bytes_max)
+        let bytes = self.log.bytes_from(self.committed.next()).unwrap_or(u32::MAX);
+        let unused = bytes.min(self.config.frame_bytes);
+        entries <= 1 || entries <= u64::from(entries_max) && bytes.saturating_add(unused) <= bytes_max
     }
 
     /// Stands for election now, unless a leader is heard; peers refuse as they always would.

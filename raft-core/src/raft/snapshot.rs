@@ -136,33 +136,49 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.fault.is_none() && (filled && applied > kept.last.index || *check == Check::Rotten)
     }
 
-    /// Storage was given a snapshot of the machine. Gives the log's new base.
-    pub(crate) fn compacted(&mut self, snapshot: Snapshot) -> Result<Position, Fault> {
+    /// Storage was given a snapshot of the machine: what is in it may go, but for what followers
+    /// that are not far behind may still need.
+    pub(crate) fn compacted(&mut self, snapshot: Snapshot) -> Result<(), Fault> {
         let last = snapshot.last.index;
         self.snapshots = Snapshots { unflushed: true, ..Snapshots::new(snapshot, None) };
-        let kept = Index(last.0.saturating_sub(u64::from(self.config.keep_entries)));
-        for index in [kept, last] {
-            if index > self.log.base().index {
-                self.log.drop_prefix(index).ok_or(Fault::Log)?;
-            }
-            if !self.log.is_filled(self.config.compact_percent / 2) {
-                break;
-            }
-        }
-        let base = self.log.base();
         if let Role::Leader(leading) = &mut self.role {
             leading.stream = None;
-            for peer in leading.followers.iter_mut().filter(|peer| peer.next <= base.index) {
-                peer.lacks_dropped(base.index);
+        }
+        self.drop_up_to(Index(last.0.saturating_sub(u64::from(self.config.keep_entries))))?;
+        if self.log.is_filled(self.config.compact_percent / 2) {
+            self.drop_up_to(last)?;
+        }
+        Ok(())
+    }
+
+    /// An entry found no room: what is kept for others only goes, and a snapshot is due.
+    #[cold]
+    pub(super) fn make_room(&mut self) -> Result<(), Fault> {
+        self.snapshots.short = true;
+        self.drop_up_to(self.snapshots.kept.last.index)
+    }
+
+    fn drop_up_to(&mut self, index: Index) -> Result<(), Fault> {
+        if index <= self.log.base().index {
+            return Ok(());
+        }
+        self.log.drop_prefix(index).ok_or(Fault::Log)?;
+        if let Role::Leader(leading) = &mut self.role {
+            for peer in leading.followers.iter_mut().filter(|peer| peer.next <= index) {
+                peer.lacks_dropped(index);
                 leading.lags = true;
             }
         }
-        Ok(base)
+        Ok(())
     }
 
     /// Whether the stage is whole and takes the place of the snapshot.
     pub(crate) fn staged(&self) -> Option<Snapshot> {
         let stage = self.snapshots.stage.as_ref().filter(|stage| stage.whole)?;
+        if !matches!(self.role, Role::Follower(_)) {
+            // Whoever is elected has all that is in it, and commits it by counting.
+            return None;
+        }
         (stage.snapshot.last.index > self.committed).then_some(stage.snapshot)
     }
 

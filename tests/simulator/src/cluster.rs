@@ -48,7 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
         let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
-        let (compact, keep, pace, snapshot_bytes) = (75, 32, 4096, 0);
+        let (compact, keep, pace, snapshot_bytes) = (75, 32, 4096, 2048);
         Self {
             base,
             heartbeat,

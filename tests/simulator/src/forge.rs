@@ -52,6 +52,24 @@ impl Forge {
     }
 }
 
+/// The snapshot of a machine that remembers these words, among founders.
+pub fn snapshot(founders: &[u8], words: &[&str]) -> Vec<u8> {
+    let voters = founders.iter().fold(0, |set, id| set | 1 << id);
+    let configuration = Forge::default().number(voters).number(0).number(0);
+    let configuration = founders.iter().fold(configuration, |all, _| all.number(0)).done();
+    let head = Forge(vec![0, configuration.len() as u8]).bytes(&configuration).bytes(&[0, 0]);
+    let saved = head.number(words.len() as u64);
+    let one = |all: Forge, word: &&str| all.number(word.len() as u64).bytes(word.as_bytes());
+    words.iter().fold(saved, one).done()
+}
+
+/// The CRC-32 that snapshots are known by.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    let byte = |crc, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), |crc, _| shift(crc));
+    !bytes.iter().fold(u32::MAX, byte)
+}
+
 /// A datagram from a script's words: `heartbeat term=3 round=1 commit=9`.
 pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
     let (kind, fields) = words.split_first().ok_or("forge what?")?;

@@ -57,10 +57,11 @@ pub enum Count {
     Healed,
     Spared,
     Guests,
+    UsedUp,
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 50] = [
+const ROWS: [(Count, &str); 51] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -111,6 +112,7 @@ const ROWS: [(Count, &str); 50] = [
     (Count::Healed, "ends in which a quorum was left in peace"),
     (Count::Spared, "ends with others that stayed hostile"),
     (Count::Guests, "blank disks that were to catch up in the end"),
+    (Count::UsedUp, "ends without room for another leader's first entry"),
 ];
 
 /// The counts of a seed, or of many.

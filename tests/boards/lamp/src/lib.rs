@@ -3,7 +3,7 @@
 //! Small, so that what is measured is the core; and one of its two commands borrows from the log.
 #![no_std]
 
-use raft_core::Machine;
+use raft_core::{LoadError, Loader, Machine, Saver};
 use serde::{Deserialize, Serialize};
 
 /// What can be done to a lamp.
@@ -44,5 +44,14 @@ impl Machine for Lamp {
             Command::Label(label) => self.label_bytes = label.len(),
         }
         self.lit
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&(self.lit, self.label_bytes));
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        (self.lit, self.label_bytes) = loader.value()?;
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn promises_are_durable(
         Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
         // What is below the base is committed, and in the snapshot.
         Message::Acknowledge(Acknowledge { index, standing: Counted::Yes, .. })
-            if index.get() >= kept.base.index =>
+            if index.get() >= kept.base.index.max(view.log.base.index) =>
         {
             let index = index.get();
             let stamp = view.log.get(index).ok_or_else(|| format!("{id} lacks: {}", said()))?;

@@ -1,9 +1,10 @@
 //! How a story begins: who founds the cluster, and what lies on the disks already.
 
 use super::{Outcome, Story, id, option, word};
-use crate::{Cluster, Settings};
+use crate::{Cluster, Settings, forge};
 use raft_core::{
-    Ballot, ClusterId, Identity, Index, Kind, Log, NodeId, Nonce, Position, Record, Storage, Term,
+    Ballot, ClusterId, Identity, Index, Kind, Log, NodeId, Nonce, Position, Record, Snapshot, Storage,
+    Term,
 };
 
 impl Story {
@@ -58,9 +59,17 @@ impl Story {
             log.append(term, kind, &body).map_err(|error| format!("{error:?}"))?;
         }
         self.cluster.crash(node, usize::MAX)?;
+        let voters = self.cluster.ids();
         let disk = self.cluster.disk_mut(node)?;
         disk.write(Record::Ballot(Ballot { term, vote }))?;
-        disk.write(Record::Base(base))?;
+        if base != Position::ZERO {
+            let bytes = forge::snapshot(&voters, &[]);
+            let (length, checksum) = (bytes.len() as u32, forge::checksum(&bytes));
+            let snapshot = Snapshot { last: base, bytes: length, checksum };
+            disk.write(Record::Stage { snapshot, held: 0 })?;
+            disk.write(Record::Chunk { offset: 0, bytes: &bytes })?;
+            disk.write(Record::Snapshot(snapshot))?;
+        }
         if let Some(entries) = log.run(base.index.next(), u32::MAX, usize::MAX) {
             disk.write(Record::Entries { after: base, committed: base.index, bytes: entries.bytes() })?;
         }

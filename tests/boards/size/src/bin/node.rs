@@ -9,7 +9,8 @@ use core::convert::Infallible;
 use cortex_m_rt::entry;
 use lamp::{Command, Lamp};
 use raft_core::{
-    ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Recipient, Record, Storage,
+    ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Part, Recipient, Record, Snapshot,
+    Storage,
 };
 
 type Memory = &'static mut [u8];
@@ -17,6 +18,7 @@ type Member = Node<Memory, Ram, Lamp>;
 
 const MEMORY_BYTES: usize = 2048;
 const FRAME_BYTES: usize = 128;
+const SNAPSHOT_BYTES_MAX: u32 = 512;
 const VOTERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
 /// Everything that is not this board's processor or memory.
@@ -72,6 +74,7 @@ impl Storage for Ram {
 
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Infallible> {
         each(Record::Identity(self.0));
+        each(core::hint::black_box(Record::Snapshot(Snapshot::NONE)));
         Ok(())
     }
 
@@ -79,6 +82,16 @@ impl Storage for Ram {
         // As if it were put somewhere: what makes the record must not be optimised away.
         core::hint::black_box(record);
         Ok(())
+    }
+
+    fn read(&mut self, _: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Infallible> {
+        // As if it came from somewhere.
+        buffer.iter_mut().for_each(|byte| *byte = core::hint::black_box(offset) as u8);
+        Ok(())
+    }
+
+    fn snapshot_bytes_max(&self) -> u32 {
+        core::hint::black_box(SNAPSHOT_BYTES_MAX)
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
