@@ -28,15 +28,15 @@ pub struct Config {
     /// The smallest transmit buffer in the cluster, the same on every node: a command that does not
     /// fit into it is refused when proposed, and every node's log must hold those that do.
     pub frame_bytes: u32,
-    /// The memory of the smallest log in the cluster, the same on every node; zero if all are alike.
+    /// The memory of the smallest log in the cluster, the same on every node; 0 if all are alike.
     /// A leader takes no more than that one could hold before something of it is committed: what
     /// only larger logs can hold might never be.
     pub least_log_bytes: u32,
     /// How full the log may become, in hundredths of what clients may use, before a snapshot takes
     /// the place of what is applied. A log that has no room left is compacted in any case.
     pub compact_percent: u32,
-    /// How many applied entries stay behind a snapshot, for followers that are not far behind; fewer
-    /// if the log would stay half as full as it may become.
+    /// How many applied entries stay behind a snapshot, for followers that are not far behind;
+    /// fewer if the log would stay half as full as it may become.
     pub keep_entries: u32,
     /// How many bytes of a snapshot a leader sends in a tick. As many as the window of bytes are on
     /// their way at once.
@@ -46,6 +46,9 @@ pub struct Config {
 impl Config {
     /// The smallest frame that everything fits into.
     pub const FRAME_BYTES_MIN: u32 = 32;
+
+    /// The least memory that a log can have.
+    pub const LOG_BYTES_MIN: u32 = 512;
 
     /// Timeouts of 15 to 30 ticks, a heartbeat each third tick: ticks of 10 ms suit a LAN. Frames
     /// of 256 bytes: any UDP link carries them, and a log of a kilobyte holds their commands.
@@ -88,6 +91,9 @@ impl Config {
         if self.window_entries == 0 || self.window_bytes == 0 || self.pace_bytes == 0 {
             return Err(ConfigError::EmptyWindow);
         }
+        if (1..Self::LOG_BYTES_MIN).contains(&self.least_log_bytes) {
+            return Err(ConfigError::LogTooSmall { least_bytes: Self::LOG_BYTES_MIN });
+        }
         if !(1..=100).contains(&self.compact_percent) {
             return Err(ConfigError::NotPercent(self.compact_percent));
         }
@@ -126,6 +132,11 @@ pub enum ConfigError {
     },
     /// With `window_entries`, `window_bytes` or `pace_bytes` at zero something would never be sent.
     EmptyWindow,
+    /// `least_log_bytes` is less than any log has.
+    LogTooSmall {
+        /// What would do.
+        least_bytes: u32,
+    },
     /// `compact_percent` is not from 1 to 100.
     NotPercent(u32),
 }

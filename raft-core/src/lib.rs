@@ -122,7 +122,5 @@ pub use crate::status::{
 pub use crate::storage::{
     FormatError, Identity, MemoryStorage, MemoryStorageError, Part, Record, Storage, format,
 };
-pub use crate::types::{
-    Ballot, ClusterId, Index, NodeId, Nonce, Position, Round, Snapshot, Term,
-};
+pub use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Round, Snapshot, Term};
 pub use crate::wire::{Frame, Packet, Recipient};

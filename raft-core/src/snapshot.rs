@@ -195,9 +195,9 @@ impl<'de> de_flavors::Flavor<'de> for Bytes<'de, '_> {
     type Source = ();
 
     fn pop(&mut self) -> postcard::Result<u8> {
-        let mut byte = [0];
-        match self.loader.read(&mut byte) {
-            Ok(()) => Ok(byte[0]),
+        let mut byte = 0;
+        match self.loader.read(core::slice::from_mut(&mut byte)) {
+            Ok(()) => Ok(byte),
             Err(_) => Err(postcard::Error::DeserializeUnexpectedEnd),
         }
     }

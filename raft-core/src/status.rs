@@ -204,8 +204,8 @@ pub enum Event {
     /// This node did not hand over to that one, in time or because it was told to stop, and leads
     /// on.
     TransferFailed(NodeId),
-    /// The machine's snapshot would have so many bytes, which is more than storage has room for. The
-    /// log is not compacted, and will be full.
+    /// The machine's snapshot would have so many bytes, which is more than storage has room for.
+    /// The log is not compacted, and will be full.
     SnapshotTooLarge(u32),
     /// This node stopped for good.
     Stopped(Fault),

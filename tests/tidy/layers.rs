@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["storage", "durable"],
     &["wire"],
     &["progress", "clock"],
+    &["snapshot"],
     &["status"],
     &["raft"],
     &["machine"],

@@ -18,6 +18,7 @@ mod tests;
 
 pub use self::entry::{BODY_BYTES_MAX, Entries, Entry, Kind};
 use self::ring::Reserve;
+use crate::config::Config;
 use crate::types::{Index, Position, Term};
 
 const SLOT_BYTES: u32 = 8;
@@ -81,7 +82,7 @@ pub struct UnfitMemory {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     /// The least memory: the reserve, and a little for clients.
-    pub const MEMORY_BYTES_MIN: u32 = 512;
+    pub const MEMORY_BYTES_MIN: u32 = Config::LOG_BYTES_MIN;
     /// The most memory that offsets can name.
     pub const MEMORY_BYTES_MAX: u32 = 1 << 31;
 
@@ -93,7 +94,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         if !(unfit.least_bytes..=unfit.most_bytes).contains(&bytes) {
             return Err(unfit);
         }
-        let (slots, ring_bytes) = Self::split(bytes);
+        let slots = bytes / BALANCED_ENTRY_BYTES;
+        let ring_bytes = bytes - slots * SLOT_BYTES;
         let (base, last, last_term_from) = (Position::ZERO, Position::ZERO, Index::ZERO);
         let (count, first_slot, head, tail) = (0, 0, 0, 0);
         Ok(Self {
@@ -110,15 +112,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         })
     }
 
-    /// How so much memory is divided: slots, and bytes of the ring.
-    const fn split(bytes: u32) -> (u32, u32) {
-        let slots = bytes / BALANCED_ENTRY_BYTES;
-        (slots, bytes - slots * SLOT_BYTES)
-    }
-
-    /// How many entries of clients, and how many bytes of them, a log of so much memory can hold.
-    pub(crate) const fn client_room(bytes: u32) -> (u32, u32) {
-        let (slots, ring) = Self::split(bytes);
+    /// How many entries of clients, and how many bytes of them, this log can hold, and surely one
+    /// of at least so much memory; zero for one that is no smaller than this.
+    pub(crate) fn client_room(&self, least_bytes: u32) -> (u32, u32) {
+        let (mut slots, mut ring) = (self.slots, self.ring_bytes);
+        if least_bytes > 0 {
+            // A little less than it is, by parts that need no division.
+            slots = slots.min(least_bytes / 32);
+            ring = ring.min(least_bytes / 2 + least_bytes / 8 + least_bytes / 16);
+        }
         (slots - RESERVED_SLOTS, ring - RESERVED_BYTES)
     }
 
@@ -259,11 +261,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     /// Whether there are no entries.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
-    }
-
-    /// How much memory it has.
-    pub(crate) fn bytes(&self) -> u32 {
-        self.ring_bytes + self.slots * SLOT_BYTES
     }
 
     /// How many entries there can be at most.

@@ -10,13 +10,13 @@ mod snapshot;
 pub use self::snapshot::CompactError;
 use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
-use crate::log::{Kind, UnfitMemory};
+use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
 use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
 use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
-use crate::types::{Index, NodeId, Position};
+use crate::types::{Index, NodeId, Position, Term};
 use crate::wire::{CHUNK_TAG, Frame, Packet, Recipient};
 
 /// One member of a cluster. Its methods are of four kinds.
@@ -108,7 +108,19 @@ where
         storage: S,
         machine: M,
     ) -> Result<Self, RecoverError<S::Error>> {
-        recovery::recover(config, log_memory, storage, machine)
+        config.check().map_err(RecoverError::Config)?;
+        let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
+        let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
+        if config.frame_bytes as usize > most_bytes {
+            let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
+            return Err(RecoverError::FrameExceedsLog { most_bytes });
+        }
+        let (applied, reported) = (Index::ZERO, Reported::new(Term::ZERO));
+        let (apply_fault, oversize) = (None, None);
+        let raft = Raft::new(config, log);
+        let mut node = Self { raft, storage, machine, applied, apply_fault, oversize, reported };
+        node.load()?;
+        Ok(node)
     }
 
     // Inputs.

@@ -4,21 +4,20 @@
 //! for this file to find out.
 
 use super::{Node, RecoverError, snapshot};
-use crate::config::Config;
 use crate::configuration::Configuration;
 use crate::log::{Entries, Log};
 use crate::machine::Machine;
-use crate::raft::{Raft, Stage};
+use crate::raft::Stage;
 use crate::snapshot::LoadError;
 use crate::status::Reported;
 use crate::storage::{Identity, Part, Record, Storage};
 use crate::types::{Ballot, Index, Position, Snapshot, Term};
 
-/// What recovery has found so far.
-struct Found<B: AsRef<[u8]> + AsMut<[u8]>> {
+/// What recovery has found so far, beside what is in the log.
+struct Found<'l, B: AsRef<[u8]> + AsMut<[u8]>> {
     identity: Option<Identity>,
     ballot: Ballot,
-    log: Log<B>,
+    log: &'l mut Log<B>,
     committed: Index,
     snapshot: Snapshot,
     stage: Option<Stage>,
@@ -31,8 +30,8 @@ enum Flaw {
     TooLarge,
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
-    fn new(log: Log<B>) -> Self {
+impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
+    fn new(log: &'l mut Log<B>) -> Self {
         let (ballot, snapshot) = (Ballot::default(), Snapshot::NONE);
         let committed = Index::ZERO;
         Self { identity: None, ballot, log, committed, snapshot, stage: None, flaw: None }
@@ -100,60 +99,58 @@ fn in_bounds(position: Position) -> Result<Position, Flaw> {
     fits.then_some(position).ok_or(Flaw::Corrupt)
 }
 
-/// Makes a node from what its storage holds.
-pub(super) fn recover<B, S, M>(
-    config: Config,
-    log_memory: B,
-    mut storage: S,
-    mut machine: M,
-) -> Result<Node<B, S, M>, RecoverError<S::Error>>
+impl<B, S, M> Node<B, S, M>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
     S: Storage,
     M: Machine,
 {
-    config.check().map_err(RecoverError::Config)?;
-    let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
-    let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
-    if config.frame_bytes as usize > most_bytes {
-        let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
-        return Err(RecoverError::FrameExceedsLog { most_bytes });
-    }
-    let mut found = Found::new(log);
-    storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
-    let identity = found.identity.ok_or(RecoverError::Blank)?;
-    match found.flaw {
-        Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
-        Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
-        None => {}
-    }
-    if identity.id != config.id {
-        return Err(RecoverError::OtherNode(identity.id));
-    }
-    if !found.fits_together() {
-        return Err(RecoverError::Corrupt);
-    }
-    let founded = Configuration::of_founders(identity.membership);
-    let mut configuration = founded.ok_or(RecoverError::Corrupt)?;
-    let (kept, mut apply_fault) = (found.snapshot, None);
-    if kept != Snapshot::NONE {
-        if !snapshot::adds_up(&mut storage, Part::Snapshot, &kept) {
-            return Err(RecoverError::Snapshot(LoadError::Content));
+    /// Takes in what the storage holds. A node is large: it is made once, empty, and filled where
+    /// it lies.
+    #[inline(never)]
+    pub(super) fn load(&mut self) -> Result<(), RecoverError<S::Error>> {
+        let mut found = Found::new(self.raft.log_mut());
+        self.storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
+        let identity = found.identity.ok_or(RecoverError::Blank)?;
+        match found.flaw {
+            Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
+            Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
+            None => {}
         }
-        configuration = snapshot::configuration(&mut storage, Part::Snapshot, &kept)
-            .map_err(RecoverError::Snapshot)?;
-        apply_fault = snapshot::restore(&mut storage, &mut machine, &kept).err();
+        if !found.fits_together() {
+            return Err(RecoverError::Corrupt);
+        }
+        let (ballot, kept, stage, committed) =
+            (found.ballot, found.snapshot, found.stage, found.committed);
+        if identity.id != self.raft.id() {
+            return Err(RecoverError::OtherNode(identity.id));
+        }
+        let founded = Configuration::of_founders(identity.membership);
+        let mut configuration = founded.ok_or(RecoverError::Corrupt)?;
+        if kept != Snapshot::NONE {
+            configuration = self.load_snapshot(&kept).map_err(RecoverError::Snapshot)?;
+        }
+        self.raft.recovered(configuration, identity.is_admitted(), ballot);
+        self.raft.recovered_snapshots(kept, stage, committed);
+        if let Some(staged) = self.raft.unchecked_stage() {
+            let sound = snapshot::adds_up(&mut self.storage, Part::Stage, &staged);
+            self.raft.checked_stage(sound);
+        }
+        if self.apply_fault.is_some() {
+            self.raft.retire();
+        }
+        self.applied = kept.last.index;
+        self.reported = Reported::new(self.raft.term());
+        Ok(())
     }
-    let admitted = identity.is_admitted();
-    let snapshots = (kept, found.stage);
-    let mut raft = Raft::new(config, configuration, admitted, found.log, found.ballot, snapshots);
-    raft.remember(found.committed);
-    if let Some(staged) = raft.unchecked_stage() {
-        raft.checked_stage(snapshot::adds_up(&mut storage, Part::Stage, &staged));
+
+    /// Makes the machine what the snapshot says, if it can be.
+    fn load_snapshot(&mut self, kept: &Snapshot) -> Result<Configuration, LoadError> {
+        if !snapshot::adds_up(&mut self.storage, Part::Snapshot, kept) {
+            return Err(LoadError::Content);
+        }
+        let configuration = snapshot::configuration(&mut self.storage, Part::Snapshot, kept)?;
+        self.apply_fault = snapshot::restore(&mut self.storage, &mut self.machine, kept).err();
+        Ok(configuration)
     }
-    if apply_fault.is_some() {
-        raft.retire();
-    }
-    let (applied, reported) = (kept.last.index, Reported::new(raft.term()));
-    Ok(Node { raft, storage, machine, applied, apply_fault, oversize: None, reported })
 }

@@ -196,9 +196,9 @@ where
     #[inline(never)]
     pub(super) fn receive_chunk(&mut self, frame: Frame<'_>) {
         let Some(staging) = self.raft.receive_chunk(frame) else { return };
-        let begun = staging.begins.map_or(Ok(()), |snapshot| {
-            self.storage.write(Record::Stage { snapshot, held: 0 })
-        });
+        let begun = staging
+            .begins
+            .map_or(Ok(()), |snapshot| self.storage.write(Record::Stage { snapshot, held: 0 }));
         let chunk = Record::Chunk { offset: staging.offset, bytes: staging.bytes };
         if begun.and_then(|()| self.storage.write(chunk)).is_err() {
             self.raft.fail(Fault::Storage);
@@ -207,8 +207,8 @@ where
         }
     }
 
-    /// The next datagram, where a follower lacks what was dropped: pieces of the snapshot come last,
-    /// and now and then first.
+    /// The next datagram, where a follower lacks what was dropped: pieces of the snapshot come
+    /// last, and now and then first.
     #[cold]
     #[inline(never)]
     pub(super) fn transmit_lagging(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {

@@ -15,6 +15,7 @@ mod pre_grant;
 mod receive;
 mod role;
 mod snapshot;
+mod stream;
 mod supply;
 mod term_guard;
 mod transfer;
@@ -116,33 +117,20 @@ pub enum ProposeError {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// A node as it comes back from storage: everything in `log` and `ballot` is durable.
-    pub(crate) fn new(
-        config: Config,
-        configuration: Configuration,
-        admitted: bool,
-        log: Log<B>,
-        ballot: Ballot,
-        (kept, stage): (Snapshot, Option<Stage>),
-    ) -> Self {
-        let watermark = Watermark::recovered(log.base().index, log.last().index, ballot);
-        let mut random = Random::new(config.seed, config.id);
-        // Whoever has a term may have followed a leader until a moment ago.
-        let heard = ballot.term > Term::ZERO || !log.is_empty();
-        let timeout = Self::draw_timeout(&config, &mut random);
-        let least = if config.least_log_bytes == 0 { log.bytes() } else { config.least_log_bytes };
-        let least = least.min(log.bytes()).max(Log::<B>::MEMORY_BYTES_MIN);
-        let mut raft = Self {
-            configuration,
-            admitted,
-            committed: kept.last.index,
-            snapshots: Snapshots::new(kept, stage),
-            ballot,
-            watermark,
+    /// A node that knows nothing yet, not even what its storage holds.
+    pub(crate) fn new(config: Config, log: Log<B>) -> Self {
+        let random = Random::new(config.seed, config.id);
+        Self {
+            configuration: Configuration::default(),
+            admitted: false,
+            committed: Index::ZERO,
+            snapshots: Snapshots::new(Snapshot::NONE, None),
+            ballot: Ballot::default(),
+            watermark: Watermark::default(),
             role: Role::Follower(Following::of(None)),
-            clock: Clock::new(timeout, heard),
+            clock: Clock::new(0, false),
             random,
-            client_room: Log::<B>::client_room(least),
+            client_room: log.client_room(config.least_log_bytes),
             term_guard: TermGuard::default(),
             answers: NodeSet::EMPTY,
             pre_grant: PreGrant::new(),
@@ -153,18 +141,43 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             counters: Counters::default(),
             log,
             config,
-        };
-        let last = raft.log.last().term;
-        if last > raft.ballot.term {
-            // Whom it voted for in that term is not known, so it has no vote left to give in it.
-            raft.ballot = Ballot { term: last, vote: Some(raft.config.id) };
         }
-        raft
     }
 
-    /// What was known to be committed before a restart still is.
-    pub(crate) fn remember(&mut self, committed: Index) {
-        self.committed = self.committed.max(committed);
+    /// The log, to be filled from storage.
+    pub(crate) fn log_mut(&mut self) -> &mut Log<B> {
+        &mut self.log
+    }
+
+    /// This, and everything in the log, was found in storage: it is durable.
+    pub(crate) fn recovered(
+        &mut self,
+        configuration: Configuration,
+        admitted: bool,
+        ballot: Ballot,
+    ) {
+        (self.configuration, self.admitted, self.ballot) = (configuration, admitted, ballot);
+        let (base, last) = (self.log.base().index, self.log.last());
+        self.watermark = Watermark::recovered(base, last.index, ballot);
+        // Whoever has a term may have followed a leader until a moment ago.
+        let heard = ballot.term > Term::ZERO || last != Position::ZERO;
+        self.clock = Clock::new(0, heard);
+        self.wait();
+        if last.term > ballot.term {
+            // Whom it voted for in that term is not known, so it has no vote left to give in it.
+            self.ballot = Ballot { term: last.term, vote: Some(self.config.id) };
+        }
+    }
+
+    /// So were these. What was known to be committed still is.
+    pub(crate) fn recovered_snapshots(
+        &mut self,
+        kept: Snapshot,
+        stage: Option<Stage>,
+        committed: Index,
+    ) {
+        self.snapshots = Snapshots::new(kept, stage);
+        self.committed = committed;
     }
 
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are
@@ -223,14 +236,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         proposed
     }
 
-    /// Whether every member's log could hold what is not committed, wherever its ring ends: an entry
-    /// that does not fit before that end leaves as much unused as it is long. One alone always fits.
+    /// Whether every member's log could hold what is not committed, wherever its ring ends: an
+    /// entry that does not fit before that end leaves as much unused as it is long. One alone
+    /// always fits.
     fn fits_everywhere(&self) -> bool {
         let (entries_max, bytes_max) = self.client_room;
         let entries = self.log.last().index.above(self.committed);
         let bytes = self.log.bytes_from(self.committed.next()).unwrap_or(u32::MAX);
         let unused = bytes.min(self.config.frame_bytes);
-        entries <= 1 || entries <= u64::from(entries_max) && bytes.saturating_add(unused) <= bytes_max
+        entries <= 1
+            || entries <= u64::from(entries_max) && bytes.saturating_add(unused) <= bytes_max
     }
 
     /// Stands for election now, unless a leader is heard; peers refuse as they always would.

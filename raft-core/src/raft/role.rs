@@ -2,7 +2,7 @@
 //!
 //! A role owns its state, so that becoming something else forgets what must be forgotten.
 
-use super::snapshot::Stream;
+use super::stream::Stream;
 use super::transfer::Transfer;
 use crate::config::Config;
 use crate::node_set::NodeSet;

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 /// **When power fails**, at any instant, every record written before the last successful
 /// [`flush`](Storage::flush) is there at the next [`recover`](Storage::recover), and of the later
 /// ones a prefix of any length, zero and all included. A record that was half written is not
-/// there. Nothing is ever there that was not written, and recovering changes nothing of this.
+/// there. Nothing is ever there that was not written, and recovering changes nothing of this. Only
+/// the end of the stage may be missing, flushed or not, until its snapshot was flushed: a medium
+/// that is written in words keeps the last one back until it is full.
 ///
 /// **After an error** of any method nothing more is promised: the node stops for good, and only
 /// making it anew, from what `recover` finds, may continue.
@@ -83,8 +85,8 @@ pub enum Record<'a> {
     Entries {
         /// The position of the entry before the first.
         after: Position,
-        /// What was known to be committed by then, these entries among it or not: a node that forgot
-        /// that could fill its log with what it may not drop.
+        /// What was known to be committed by then, these entries among it or not: a node that
+        /// forgot that could fill its log with what it may not drop.
         committed: Index,
         /// The encoded entries.
         bytes: &'a [u8],

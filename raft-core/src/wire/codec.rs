@@ -10,8 +10,8 @@
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
 use super::{
-    Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, HandOver, Heartbeat, Message,
-    Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, HandOver, Heartbeat,
+    Message, Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;

@@ -3,8 +3,8 @@
 use super::{Outcome, Story, id, option, word};
 use crate::{Cluster, Settings, forge};
 use raft_core::{
-    Ballot, ClusterId, Identity, Index, Kind, Log, NodeId, Nonce, Position, Record, Snapshot, Storage,
-    Term,
+    Ballot, ClusterId, Identity, Index, Kind, Log, NodeId, Nonce, Position, Record, Snapshot,
+    Storage, Term,
 };
 
 impl Story {
@@ -71,7 +71,11 @@ impl Story {
             disk.write(Record::Snapshot(snapshot))?;
         }
         if let Some(entries) = log.run(base.index.next(), u32::MAX, usize::MAX) {
-            disk.write(Record::Entries { after: base, committed: base.index, bytes: entries.bytes() })?;
+            disk.write(Record::Entries {
+                after: base,
+                committed: base.index,
+                bytes: entries.bytes(),
+            })?;
         }
         disk.flush()?;
         self.cluster.start(node)

@@ -5,10 +5,16 @@
 //! flushed is folded into an image, a log like the node's, when the journal is full or looked at,
 //! and into two slots, of which one holds the snapshot and one the stage.
 
+mod journal;
+
+use self::journal::{
+    BALLOT, BASE, CHUNK, ENTRIES, HEAD_BYTES, Head, IDENTITY, IDENTITY_BYTES_MAX, NO_VOTE,
+    SNAPSHOT, SNAPSHOT_BYTES, STAGE, count, read,
+};
 use super::{Identity, Part, Record, Storage};
 use crate::bytes;
 use crate::log::{Entries, Log, UnfitMemory};
-use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
+use crate::types::{Ballot, Index, Position, Snapshot, Term};
 
 /// A [`Storage`] in memory that loses what was not flushed, as a power cut would.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -43,70 +49,6 @@ pub enum MemoryStorageError {
     StageFull,
     /// A record that no node writes.
     BadRecord,
-}
-
-/// What every record in the journal starts with, all numbers little-endian:
-///
-/// ```text
-/// kind     u8
-/// term     u32      the ballot's, or the position's
-/// index    u64      the position's, or the chunk's offset
-/// number   u32      the ballot's vote, 255 for none; else how many bytes follow
-/// commit   u64      what is committed, of entries
-/// ```
-struct Head {
-    kind: u8,
-    position: Position,
-    number: u32,
-    committed: Index,
-}
-
-const IDENTITY: u8 = 1;
-const BALLOT: u8 = 2;
-const BASE: u8 = 3;
-const ENTRIES: u8 = 4;
-const STAGE: u8 = 5;
-const CHUNK: u8 = 6;
-const SNAPSHOT: u8 = 7;
-
-const HEAD_BYTES: usize = 25;
-/// Of a snapshot beside its position: length and checksum.
-const SNAPSHOT_BYTES: usize = 8;
-/// Six varints of at most ten bytes, and a few of one.
-const IDENTITY_BYTES_MAX: usize = 64;
-const NO_VOTE: u32 = 255;
-
-impl Head {
-    fn new(kind: u8, position: Position, number: u32) -> Self {
-        Self { kind, position, number, committed: Index::ZERO }
-    }
-
-    /// Gives what is left of the room behind it.
-    fn write<'b>(&self, room: &'b mut [u8]) -> Option<&'b mut [u8]> {
-        let (kind, room) = room.split_first_mut()?;
-        let (term, room) = room.split_first_chunk_mut()?;
-        let (index, room) = room.split_first_chunk_mut()?;
-        let (number, room) = room.split_first_chunk_mut()?;
-        let (committed, room) = room.split_first_chunk_mut()?;
-        *kind = self.kind;
-        *term = self.position.term.0.to_le_bytes();
-        *index = self.position.index.0.to_le_bytes();
-        *number = self.number.to_le_bytes();
-        *committed = self.committed.0.to_le_bytes();
-        Some(room)
-    }
-
-    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let (kind, bytes) = bytes.split_first()?;
-        let (term, bytes) = bytes.split_first_chunk()?;
-        let (index, bytes) = bytes.split_first_chunk()?;
-        let (number, bytes) = bytes.split_first_chunk()?;
-        let (committed, bytes) = bytes.split_first_chunk()?;
-        let (term, index) = (Term(u32::from_le_bytes(*term)), Index(u64::from_le_bytes(*index)));
-        let number = u32::from_le_bytes(*number);
-        let committed = Index(u64::from_le_bytes(*committed));
-        Some((Self { kind: *kind, position: Position { term, index }, number, committed }, bytes))
-    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
@@ -248,7 +190,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         for record in journal() {
             match record {
                 Record::Snapshot(_) => switched += 1,
-                // What was staged before the last switch is the snapshot, and what came later is not.
+                // What was staged before the last switch is the snapshot; what came later is not.
                 Record::Chunk { offset, bytes }
                     if (switched < switches) == (part == Part::Snapshot) =>
                 {
@@ -349,45 +291,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
         self.begun = self.written;
         Ok(())
     }
-}
-
-fn count(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
-}
-
-/// The record at the start of the journal, and what follows it. `None` if it is torn.
-fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let (Head { kind, position, number, committed }, rest) = Head::read(journal)?;
-    let with_bytes = || rest.split_at_checked(number as usize);
-    Some(match kind {
-        IDENTITY => {
-            let (bytes, rest) = with_bytes()?;
-            (Record::Identity(postcard::from_bytes(bytes).ok()?), rest)
-        }
-        BALLOT => {
-            let vote = u8::try_from(number).ok().map(NodeId).filter(|vote| vote.is_valid());
-            (Record::Ballot(Ballot { term: position.term, vote }), rest)
-        }
-        BASE => (Record::Base(position), rest),
-        STAGE | SNAPSHOT => {
-            let (bytes, rest) = with_bytes()?;
-            let (length, checksum) = bytes.split_first_chunk()?;
-            let checksum = u32::from_le_bytes(*checksum.first_chunk()?);
-            let bytes = u32::from_le_bytes(*length);
-            let snapshot = Snapshot { last: position, bytes, checksum };
-            let begun = Record::Stage { snapshot, held: 0 };
-            (if kind == STAGE { begun } else { Record::Snapshot(snapshot) }, rest)
-        }
-        CHUNK => {
-            let (bytes, rest) = with_bytes()?;
-            (Record::Chunk { offset: u32::try_from(position.index.0).ok()?, bytes }, rest)
-        }
-        ENTRIES => {
-            let (bytes, rest) = with_bytes()?;
-            (Record::Entries { after: position, committed, bytes }, rest)
-        }
-        _ => return None,
-    })
 }
 
 /// Puts a run of entries in the place of everything that stood above `after`.
