@@ -12,11 +12,11 @@ use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Kept, ProposeError, Raft, TransferError, Unwritten};
 use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
-use crate::types::{Index, NodeId, Position, Term};
+use crate::types::{Index, NodeId, Position};
 use crate::wire::{CHUNK_TAG, Frame, Packet, Recipient};
 
 /// One member of a cluster. Its methods are of four kinds.
@@ -105,22 +105,23 @@ where
     pub fn recover(
         config: Config,
         log_memory: B,
-        storage: S,
-        machine: M,
+        mut storage: S,
+        mut machine: M,
     ) -> Result<Self, RecoverError<S::Error>> {
         config.check().map_err(RecoverError::Config)?;
-        let log = Log::new(log_memory).map_err(RecoverError::Memory)?;
+        let mut log = Log::new(log_memory).map_err(RecoverError::Memory)?;
         let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
         if config.frame_bytes as usize > most_bytes {
             let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
             return Err(RecoverError::FrameExceedsLog { most_bytes });
         }
-        let (applied, reported) = (Index::ZERO, Reported::new(Term::ZERO));
-        let (apply_fault, oversize) = (None, None);
-        let raft = Raft::new(config, log);
-        let mut node = Self { raft, storage, machine, applied, apply_fault, oversize, reported };
-        node.load()?;
-        Ok(node)
+        let mut kept = Kept::default();
+        recovery::load(config.id, &mut log, &mut storage, &mut machine, &mut kept)?;
+        // A node is large. Nothing is done with it here, so that it is made where the caller wants.
+        let (apply_fault, applied) = (kept.apply_fault, kept.snapshot.last.index);
+        let reported = Reported::new(kept.ballot.term.max(log.last().term));
+        let raft = Raft::new(config, log, kept);
+        Ok(Self { raft, storage, machine, applied, apply_fault, oversize: None, reported })
     }
 
     // Inputs.

@@ -6,6 +6,7 @@
 use super::{FlushError, Node};
 use crate::configuration::Configuration;
 use crate::machine::Machine;
+use crate::raft::Stage;
 use crate::snapshot::{HEAD_BYTES_MAX, LoadError, Loader, Saver, VERSION};
 use crate::status::{ApplyFault, Fault};
 use crate::storage::{Part, Record, Storage};
@@ -172,7 +173,7 @@ where
             Ok(configuration) => configuration,
             Err(error) => {
                 // It can't be followed by this version, not even in who its members are.
-                self.raft.checked_stage(false);
+                Stage::checked(self.raft.stage_mut(), false);
                 self.stop_applying(ApplyFault::Snapshot(snapshot.last.index, error));
                 return Ok(());
             }
@@ -202,8 +203,9 @@ where
         let chunk = Record::Chunk { offset: staging.offset, bytes: staging.bytes };
         if begun.and_then(|()| self.storage.write(chunk)).is_err() {
             self.raft.fail(Fault::Storage);
-        } else if let Some(snapshot) = self.raft.unchecked_stage() {
-            self.raft.checked_stage(adds_up(&mut self.storage, Part::Stage, &snapshot));
+        } else if let Some(snapshot) = self.raft.stage_mut().as_ref().and_then(Stage::unchecked) {
+            let sound = adds_up(&mut self.storage, Part::Stage, &snapshot);
+            Stage::checked(self.raft.stage_mut(), sound);
         }
     }
 

@@ -38,7 +38,7 @@ use crate::log::{self, AppendError, Log};
 use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::random::Random;
-use crate::status::{Counters, DropReason, Fault};
+use crate::status::{ApplyFault, Counters, DropReason, Fault};
 use crate::types::{Ballot, Index, NodeId, Position, Round, Snapshot, Term};
 use crate::wire::{self, Counted, Frame};
 
@@ -72,6 +72,19 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     retired: bool,
     fault: Option<Fault>,
     counters: Counters,
+}
+
+/// What a node is made of beside its log, as its storage tells it.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) configuration: Configuration,
+    pub(crate) admitted: bool,
+    pub(crate) ballot: Ballot,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) stage: Option<Stage>,
+    pub(crate) committed: Index,
+    /// Why the machine can't follow, if it can't.
+    pub(crate) apply_fault: Option<ApplyFault>,
 }
 
 /// Why an input went no further.
@@ -117,18 +130,28 @@ pub enum ProposeError {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// A node that knows nothing yet, not even what its storage holds.
-    pub(crate) fn new(config: Config, log: Log<B>) -> Self {
-        let random = Random::new(config.seed, config.id);
+    /// A node as it comes back from storage: everything in `log` and `kept` is durable.
+    pub(crate) fn new(config: Config, log: Log<B>, kept: Kept) -> Self {
+        let Kept { configuration, admitted, mut ballot, snapshot, stage, committed, .. } = kept;
+        let last = log.last();
+        let watermark = Watermark::recovered(log.base().index, last.index, ballot);
+        // Whoever has a term may have followed a leader until a moment ago.
+        let heard = ballot.term > Term::ZERO || last != Position::ZERO;
+        if last.term > ballot.term {
+            // Whom it voted for in that term is not known, so it has no vote left to give in it.
+            ballot = Ballot { term: last.term, vote: Some(config.id) };
+        }
+        let mut random = Random::new(config.seed, config.id);
+        let timeout = Self::draw_timeout(&config, &mut random);
         Self {
-            configuration: Configuration::default(),
-            admitted: false,
-            committed: Index::ZERO,
-            snapshots: Snapshots::new(Snapshot::NONE, None),
-            ballot: Ballot::default(),
-            watermark: Watermark::default(),
+            configuration,
+            admitted,
+            committed,
+            snapshots: Snapshots::new(snapshot, stage),
+            ballot,
+            watermark,
             role: Role::Follower(Following::of(None)),
-            clock: Clock::new(0, false),
+            clock: Clock::new(timeout, heard),
             random,
             client_room: log.client_room(config.least_log_bytes),
             term_guard: TermGuard::default(),
@@ -136,48 +159,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             pre_grant: PreGrant::new(),
             attempts: Round(0),
             turn: Turn::default(),
-            retired: false,
+            retired: kept.apply_fault.is_some(),
             fault: None,
             counters: Counters::default(),
             log,
             config,
         }
-    }
-
-    /// The log, to be filled from storage.
-    pub(crate) fn log_mut(&mut self) -> &mut Log<B> {
-        &mut self.log
-    }
-
-    /// This, and everything in the log, was found in storage: it is durable.
-    pub(crate) fn recovered(
-        &mut self,
-        configuration: Configuration,
-        admitted: bool,
-        ballot: Ballot,
-    ) {
-        (self.configuration, self.admitted, self.ballot) = (configuration, admitted, ballot);
-        let (base, last) = (self.log.base().index, self.log.last());
-        self.watermark = Watermark::recovered(base, last.index, ballot);
-        // Whoever has a term may have followed a leader until a moment ago.
-        let heard = ballot.term > Term::ZERO || last != Position::ZERO;
-        self.clock = Clock::new(0, heard);
-        self.wait();
-        if last.term > ballot.term {
-            // Whom it voted for in that term is not known, so it has no vote left to give in it.
-            self.ballot = Ballot { term: last.term, vote: Some(self.config.id) };
-        }
-    }
-
-    /// So were these. What was known to be committed still is.
-    pub(crate) fn recovered_snapshots(
-        &mut self,
-        kept: Snapshot,
-        stage: Option<Stage>,
-        committed: Index,
-    ) {
-        self.snapshots = Snapshots::new(kept, stage);
-        self.committed = committed;
     }
 
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are

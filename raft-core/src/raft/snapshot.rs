@@ -50,6 +50,19 @@ impl Stage {
     pub(crate) const fn new(snapshot: Snapshot, held: u32) -> Self {
         Self { snapshot, held, whole: false, term: Term::ZERO }
     }
+
+    /// Which snapshot it is, if all of it is there and nobody has looked whether it adds up.
+    pub(crate) fn unchecked(&self) -> Option<Snapshot> {
+        (self.held == self.snapshot.bytes && !self.whole).then_some(self.snapshot)
+    }
+
+    /// Somebody has looked: what does not add up begins anew.
+    pub(crate) fn checked(stage: &mut Option<Self>, sound: bool) {
+        match stage {
+            Some(stage) if sound => stage.whole = true,
+            stage => *stage = None,
+        }
+    }
 }
 
 /// What storage is to be given of a snapshot.
@@ -121,18 +134,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         (stage.snapshot.last.index > self.committed).then_some(stage.snapshot)
     }
 
-    /// The stage, if all of it is there and nobody has looked whether it adds up.
-    pub(crate) fn unchecked_stage(&self) -> Option<Snapshot> {
-        let stage = self.snapshots.stage.as_ref()?;
-        (stage.held == stage.snapshot.bytes && !stage.whole).then_some(stage.snapshot)
-    }
-
-    /// Somebody has looked.
-    pub(crate) fn checked_stage(&mut self, sound: bool) {
-        match &mut self.snapshots.stage {
-            Some(stage) if sound => stage.whole = true,
-            stage => *stage = None,
-        }
+    /// What comes together.
+    pub(crate) fn stage_mut(&mut self) -> &mut Option<Stage> {
+        &mut self.snapshots.stage
     }
 
     /// The stage has durably taken the place of the snapshot.
