@@ -100,6 +100,7 @@ mod progress;
 mod quorum;
 mod raft;
 mod random;
+mod session;
 mod snapshot;
 mod status;
 mod storage;
@@ -115,6 +116,7 @@ pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};
 pub use crate::raft::{ProposeError, TransferError};
+pub use crate::session::{Reply, Request, Sessions, SubmitError, Submitted};
 pub use crate::snapshot::{LoadError, Loader, Saver};
 pub use crate::status::{
     ApplyFault, Counters, DropReason, Event, Fault, PeerStatus, RoleName, Status,

@@ -16,6 +16,9 @@ pub trait Machine {
     /// The format that [`save`](Machine::save) writes. Whoever changes what is saved counts it up.
     const FORMAT: u16 = 0;
 
+    /// What else must be the same on every node, as one number: of the sizes of tables, for example.
+    const SHAPE: u32 = 0;
+
     /// Does what the command says.
     fn apply(&mut self, command: Self::Command<'_>) -> Self::Output;
 
@@ -26,6 +29,19 @@ pub trait Machine {
     /// Becomes what was saved, in this format or an earlier one that it still knows; else it says
     /// [`LoadError::Format`]. After an error the node applies nothing more to this machine.
     fn restore(&mut self, loader: &mut Loader<'_>, format: u16) -> Result<(), LoadError>;
+
+    /// Writes the command that this node wants applied and does not know of that it was: for
+    /// [`Sessions`](crate::Sessions). `None` if there is none.
+    #[doc(hidden)]
+    fn forward(&self, _: &mut [u8]) -> Option<usize> {
+        None
+    }
+
+    /// Which one that is: another number for another one.
+    #[doc(hidden)]
+    fn forwards(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// One command that the machine has seen.

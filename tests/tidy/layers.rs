@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["status"],
     &["raft"],
     &["machine"],
+    &["session"],
     &["node"],
 ];
 

@@ -19,10 +19,11 @@ where
     /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
     /// anything.
     pub fn ticks_until_due(&self) -> u32 {
-        if self.wants_flush() || self.raft.owes() || self.can_apply() {
+        let owes = self.raft.owes() || self.owes_forward().is_some();
+        if self.wants_flush() || owes || self.can_apply() {
             return 0;
         }
-        self.raft.deadline().unwrap_or(u32::MAX)
+        self.raft.deadline().unwrap_or(u32::MAX).min(self.forward_due())
     }
 
     /// Who leads, if it is known.

@@ -6,8 +6,10 @@
 mod looks;
 mod recovery;
 mod snapshot;
+mod submit;
 
 pub use self::snapshot::CompactError;
+use self::submit::Forwarding;
 use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
@@ -17,7 +19,7 @@ use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
 use crate::types::{Index, NodeId, Position};
-use crate::wire::{CHUNK_TAG, Frame, Packet, Recipient};
+use crate::wire::{CHUNK_TAG, FORWARD_TAG, Frame, Packet, Recipient};
 
 /// One member of a cluster. Its methods are of four kinds.
 ///
@@ -49,6 +51,7 @@ pub struct Node<B: AsRef<[u8]> + AsMut<[u8]>, S, M> {
     apply_fault: Option<ApplyFault>,
     /// Up to where a snapshot was too large for the storage, and how large.
     oversize: Option<(Index, u32)>,
+    forwarding: Forwarding,
     reported: Reported,
 }
 
@@ -121,7 +124,8 @@ where
         let (apply_fault, applied) = (kept.apply_fault, kept.snapshot.last.index);
         let reported = Reported::new(kept.ballot.term.max(log.last().term));
         let raft = Raft::new(config, log, kept);
-        Ok(Self { raft, storage, machine, applied, apply_fault, oversize: None, reported })
+        let (oversize, forwarding) = (None, Forwarding::default());
+        Ok(Self { raft, storage, machine, applied, apply_fault, oversize, forwarding, reported })
     }
 
     // Inputs.
@@ -134,15 +138,16 @@ where
     /// This many ticks have passed, as after a sleep. At most one election or heartbeat comes of
     /// it, however long the sleep was.
     pub fn advance(&mut self, ticks: u32) {
+        self.forwarding.advance(ticks);
         self.raft.advance(ticks);
     }
 
     /// A frame came in. Whatever it holds, it does no harm; what is dropped is counted.
     pub fn receive(&mut self, frame: Frame<'_>) {
-        if frame.bytes.first() == Some(&CHUNK_TAG) {
-            self.receive_chunk(frame);
-        } else {
-            self.raft.receive(frame);
+        match frame.bytes.first() {
+            Some(&CHUNK_TAG) => self.receive_chunk(frame),
+            Some(&FORWARD_TAG) => self.receive_forwarded(frame),
+            _ => self.raft.receive(frame),
         }
     }
 
@@ -234,8 +239,11 @@ where
     /// promised yet.
     pub fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
         let lags = self.raft.lags();
-        let (to, length) =
-            if lags { self.transmit_lagging(buffer)? } else { self.raft.transmit(buffer)? };
+        let sent = if lags { self.transmit_lagging(buffer) } else { self.raft.transmit(buffer) };
+        let (to, length) = match sent {
+            None => self.forward(buffer)?,
+            Some(sent) => sent,
+        };
         Some(Packet { to: Recipient::Peer(to), bytes: buffer.get(..length)? })
     }
 

@@ -7,6 +7,7 @@
 mod barrier;
 mod election;
 mod follower;
+mod forward;
 #[cfg(debug_assertions)]
 mod invariants;
 mod leader;

@@ -65,8 +65,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.meet(from, term, staged.round, WantsAnswer::No)?;
                 self.heard_staged(from, &staged)
             }
-            // Storage must be there to take it.
-            Kind::Chunk => Err(DropReason::Unexpected.into()),
+            // Storage, or the machine, must be there to take it.
+            Kind::Chunk | Kind::Forward => Err(DropReason::Unexpected.into()),
         }
     }
 

@@ -10,8 +10,8 @@
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
 use super::{
-    Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, HandOver, Heartbeat,
-    Message, Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, Forward, HandOver,
+    Heartbeat, Message, Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
@@ -30,11 +30,15 @@ pub(crate) enum Kind {
     HandOver,
     Chunk,
     Staged,
+    Forward,
 }
 
 /// What a piece of a snapshot begins with: a node looks for it before all others, because it needs
 /// storage to take it.
 pub(crate) const CHUNK_TAG: u8 = (VERSION << 5) | Kind::Chunk.number();
+
+/// What a command for the leader begins with: the machine must be there to look at it.
+pub(crate) const FORWARD_TAG: u8 = (VERSION << 5) | Kind::Forward.number();
 
 impl Kind {
     /// As it stands in the tag.
@@ -49,6 +53,7 @@ impl Kind {
             Self::HandOver => 7,
             Self::Chunk => 8,
             Self::Staged => 9,
+            Self::Forward => 12,
         }
     }
 
@@ -64,6 +69,7 @@ impl Kind {
             7 => (Self::HandOver, 0),
             8 => (Self::Chunk, BEGINS),
             9 => (Self::Staged, UNCOUNTED),
+            12 => (Self::Forward, 0),
             _ => return None,
         })
     }
@@ -127,6 +133,7 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
         Message::Chunk(Chunk { checksum, offset, .. }) => {
             write(buffer, Kind::Chunk, 0, term, &[u64::from(*checksum), u64::from(*offset)])
         }
+        Message::Forward(_) => write(buffer, Kind::Forward, 0, term, &[]),
         Message::Staged(Staged { round, checksum, held, standing }) => {
             let fields = [round.0, u64::from(*checksum), u64::from(*held)];
             write(buffer, Kind::Staged, uncounted(*standing), term, &fields)
@@ -183,6 +190,7 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
         Kind::HandOver => opened.hand_over().map(|(term, it)| (term, Message::HandOver(it))),
         Kind::Chunk => opened.chunk().map(|(term, it)| (term, Message::Chunk(it))),
+        Kind::Forward => opened.forward().map(|(term, it)| (term, Message::Forward(it))),
         Kind::Staged => opened.staged().map(|(term, it)| (term, Message::Staged(it))),
     }
     .ok_or(DecodeError::Malformed)?;
@@ -302,6 +310,11 @@ impl<'a> Opened<'a> {
         let chunk = Chunk { checksum, begins, offset, bytes };
         // The first is told from the others by more than a flag.
         (!bytes.is_empty() && begins.is_some() == (offset == 0)).then_some((term, chunk))
+    }
+
+    pub(crate) fn forward(mut self) -> Option<(Term, Forward<'a>)> {
+        let term = Term(self.reader.word()?);
+        Some((term, Forward { command: self.reader.0 }))
     }
 
     pub(crate) fn staged(mut self) -> Option<(Term, Staged)> {

@@ -8,7 +8,9 @@
 mod codec;
 mod envelope;
 
-pub(crate) use self::codec::{CHUNK_TAG, Kind, Opened, open, write_acknowledge, write_append};
+pub(crate) use self::codec::{
+    CHUNK_TAG, FORWARD_TAG, Kind, Opened, open, write_acknowledge, write_append,
+};
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 use crate::durable::Durable;
@@ -50,6 +52,8 @@ pub enum Message<'a> {
     Chunk(Chunk<'a>),
     /// "So much of it is here."
     Staged(Staged),
+    /// "Have this applied."
+    Forward(Forward<'a>),
 }
 
 /// "May I lead?"
@@ -160,6 +164,14 @@ pub struct Staged {
     pub held: u32,
     /// Whether the sender is a member whose promises count.
     pub standing: Counted,
+}
+
+/// "Have this applied."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Forward<'a> {
+    /// The command; encoding leaves it to the caller.
+    pub command: &'a [u8],
 }
 
 /// Whether a vote is asked for, or only whether there would be one.

@@ -1,8 +1,8 @@
 //! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
 use raft_core::wire::{
-    Acknowledge, Answer, Append, Chunk, Counted, Datagram, HandOver, Heartbeat, Message, Reject,
-    Staged, Standing, VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Chunk, Counted, Datagram, Forward, HandOver, Heartbeat, Message,
+    Reject, Staged, Standing, VoteAnswer, VoteRequest,
 };
 use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Term};
 
@@ -107,6 +107,10 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
         Message::Staged(Staged { round, held, standing, .. }) => {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("{held} bytes of the snapshot are here{count}, round {}", round.0)
+        }
+        Message::Forward(Forward { command }) => {
+            let command = M::say(command).unwrap_or_else(|| format!("{command:02x?}"));
+            format!("have applied: {command}")
         }
         Message::HandOver(HandOver { round }) => format!("lead after me, round {}", round.0),
         Message::Reject(Reject { round, previous, hint, .. }) => {

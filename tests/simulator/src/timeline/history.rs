@@ -280,7 +280,7 @@ impl LetterKind {
         match message {
             Message::Heartbeat { .. } => Self::Heartbeat,
             Message::VoteRequest(_) | Message::VoteAnswer(_) | Message::HandOver(_) => Self::Vote,
-            Message::Append(_) | Message::Chunk(_) => Self::Append,
+            Message::Append(_) | Message::Chunk(_) | Message::Forward(_) => Self::Append,
             Message::Acknowledge(_) | Message::Reject(_) | Message::Staged(_) => Self::Answer,
         }
     }
