@@ -1,7 +1,7 @@
-//! A node as a client: its command goes to whoever leads, again and again until it was applied here.
+//! A node as a client: its command goes to whoever leads, again and again until it is applied here.
 //!
-//! Nothing is queued. What is asked for lies with the machine, which knows when it was applied; here
-//! is only whom it was sent to, and since when.
+//! Nothing is queued. What is asked for lies with the machine, which knows when it was applied;
+//! here is only whom it was sent to, and since when.
 
 use super::Node;
 use crate::machine::Machine;
@@ -90,7 +90,8 @@ where
         Some((leader, length))
     }
 
-    /// A member wants a command applied: it is taken in if this node leads and the machine knows it.
+    /// A member wants a command applied: it is taken in if this node leads and its machine knows
+    /// the command.
     #[cold]
     #[inline(never)]
     pub(super) fn receive_forwarded(&mut self, frame: Frame<'_>) {

@@ -1,4 +1,5 @@
-//! A command on its way from a follower to whoever leads, as bytes that mean nothing here.
+//! A command on its way from a follower to whoever leads, as bytes that mean nothing here. It is
+//! not remembered that it was sent: whoever wants it applied knows whether it was.
 
 use super::receive::WantsAnswer;
 use super::{Raft, Role, Stop};

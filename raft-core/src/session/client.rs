@@ -113,7 +113,7 @@ impl<const SUBMIT: usize> Client<SUBMIT> {
         match table.standing(id, self.sequence) {
             Standing::Next => {}
             Standing::Repeated => self.phase = Phase::Done,
-            // Each request was seen, and this was none of them: it may be asked for in another session.
+            // Each request was seen, and this was none of them: another session may have it.
             Standing::OutOfTurn | Standing::Expired if !jumped => self.session = None,
             Standing::OutOfTurn | Standing::Expired => {
                 (self.phase, self.session) = (Phase::Lost, None);

@@ -22,9 +22,10 @@ const OPEN: u32 = 1;
 const NUMBERED: u32 = 2;
 
 /// A number that tells tables of different sizes apart.
-#[allow(clippy::cast_possible_truncation)] // Any bits of it do.
 const fn shape(clients: usize, output: usize) -> u32 {
-    ((clients << 8 | output) as u32).wrapping_mul(0x9E37_79B1)
+    let [a, b, c, ..] = clients.to_le_bytes();
+    let [d, ..] = output.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]).wrapping_mul(0x9E37_79B1)
 }
 
 /// What a client asks for, through a session or without one.

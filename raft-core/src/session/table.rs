@@ -57,8 +57,8 @@ impl<const CLIENTS: usize, const OUTPUT: usize> Table<CLIENTS, OUTPUT> {
         self.count += 1;
     }
 
-    /// Opens a session, or finds the one that this very life of the client opened before. Whoever was
-    /// silent for longest makes way.
+    /// Opens a session, or finds the one that this very life of the client opened before. Whoever
+    /// was silent for longest makes way.
     pub(super) fn open(&mut self, name: u64) -> u64 {
         let (id, touched) = (self.count, self.count);
         if let Some(known) = self.sessions.iter_mut().find(|session| session.name == name) {
