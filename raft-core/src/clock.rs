@@ -53,8 +53,8 @@ impl Clock {
         self.quiet
     }
 
-    /// Ticks until the wait is over.
-    pub(crate) const fn left(&self) -> u32 {
-        self.timeout.saturating_sub(self.waited)
+    /// Ticks until the wait is over, if it is so much longer.
+    pub(crate) const fn left(&self, stretch: u32) -> u32 {
+        self.timeout.saturating_add(stretch).saturating_sub(self.waited)
     }
 }

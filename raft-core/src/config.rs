@@ -10,7 +10,9 @@ use crate::types::NodeId;
 pub struct Config {
     /// This node, as its peers know it.
     pub id: NodeId,
-    /// Where the random election timeouts start. Any number; equal ones on two nodes do no harm.
+    /// Where the random election timeouts start, and the numbers of questions. Any number that is
+    /// another at each start, or an answer from before a restart may be taken for one to a later
+    /// read of a follower; equal ones on two nodes do no harm.
     pub seed: u32,
     /// The shortest election timeout, the same on every node of the cluster. Each election waits
     /// a random time between this and twice this.
@@ -28,6 +30,13 @@ pub struct Config {
     /// The smallest transmit buffer in the cluster, the same on every node: a command that does not
     /// fit into it is refused when proposed, and every node's log must hold those that do.
     pub frame_bytes: u32,
+    /// For how long a quorum's echo allows reads without asking again, from when it was asked for:
+    /// see [`Config::lease_for_drift`]. Zero, as it is at first: never.
+    pub lease_ticks: u32,
+    /// How often a leader speaks when everyone has had everything for some time, the same on every
+    /// node. Elections then wait for three of these longer. Zero, as it is at first: as often as
+    /// ever.
+    pub quiet_ticks: u32,
 }
 
 impl Config {
@@ -47,7 +56,21 @@ impl Config {
             window_entries: 256,
             window_bytes: 16 * 1024,
             frame_bytes: 256,
+            lease_ticks: 0,
+            quiet_ticks: 0,
         }
+    }
+
+    /// The longest lease that is safe with this base timeout, where no node's clock ever runs
+    /// faster or slower than it should by more than so many thousandths: on **every** node, and
+    /// without ever jumping ahead. A node that is stopped and goes on later must be told of that
+    /// time, by [`Node::advance`](crate::Node::advance), before it is asked anything.
+    pub const fn lease_for_drift(base_timeout_ticks: u32, thousandths: u32) -> u32 {
+        // One tick is lost at either end: time is seen when a tick is over.
+        let base = base_timeout_ticks.saturating_sub(1) as u64;
+        let (slow, fast) = (1000_u32.saturating_sub(thousandths), 1000 + thousandths as u64);
+        let ticks = base * slow as u64 / fast;
+        if ticks < u32::MAX as u64 { ticks as u32 } else { u32::MAX }
     }
 
     /// Says what can't work, if anything.
@@ -65,6 +88,12 @@ impl Config {
         if self.base_timeout_ticks.max(self.extra_wait_ticks) > Self::TICKS_MAX {
             return Err(ConfigError::TimeoutTooLong { most_ticks: Self::TICKS_MAX });
         }
+        if self.quiet_ticks > Self::QUIET_TICKS_MAX {
+            return Err(ConfigError::TimeoutTooLong { most_ticks: Self::QUIET_TICKS_MAX });
+        }
+        if self.lease_ticks >= self.base_timeout_ticks {
+            return Err(ConfigError::LeaseTooLong { below_ticks: self.base_timeout_ticks });
+        }
         if self.frame_bytes < Self::FRAME_BYTES_MIN {
             return Err(ConfigError::FrameTooSmall { least_bytes: Self::FRAME_BYTES_MIN });
         }
@@ -77,8 +106,11 @@ impl Config {
     /// What an append needs beside the body of its one entry, up to the index 2^42.
     pub(crate) const APPEND_BYTES: usize = 28;
 
-    /// Sums of three waits stay below `u32::MAX`, which means "never".
+    /// Sums of four waits stay below `u32::MAX`, which means "never".
     pub(crate) const TICKS_MAX: u32 = u32::MAX / 4;
+
+    /// Three of these are a wait.
+    pub(crate) const QUIET_TICKS_MAX: u32 = Self::TICKS_MAX / 3;
 }
 
 /// Why a [`Config`] was refused.
@@ -94,10 +126,15 @@ pub enum ConfigError {
         /// What would do.
         least_ticks: u32,
     },
-    /// `base_timeout_ticks` or `extra_wait_ticks` can't be counted.
+    /// `base_timeout_ticks`, `extra_wait_ticks` or `quiet_ticks` can't be counted.
     TimeoutTooLong {
         /// What would do.
         most_ticks: u32,
+    },
+    /// `lease_ticks` is no shorter than `base_timeout_ticks`, after which others may lead.
+    LeaseTooLong {
+        /// What would be too long still.
+        below_ticks: u32,
     },
     /// `frame_bytes` does not hold a vote request, let alone an entry.
     FrameTooSmall {

@@ -105,7 +105,7 @@ pub use crate::node::{FlushError, Node, RecoverError};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};
-pub use crate::raft::{ProposeError, TransferError};
+pub use crate::raft::{ProposeError, READS_MAX, ReadError, ReadOutcome, ReadTicket, TransferError};
 pub use crate::status::{
     ApplyFault, Counters, DropReason, Event, Fault, PeerStatus, RoleName, Status,
 };

@@ -46,10 +46,12 @@ pub(crate) struct Progress {
     /// Whether its word counts. Once it said that it does not, nothing that it may have said before
     /// its storage was wiped counts any more, however late it comes.
     pub(crate) counted: bool,
+    /// The number of what it wanted to read last.
+    pub(crate) question: u32,
 }
 
 /// What [`MEMBERS_MAX`] says that a member costs its leader.
-const _: () = assert!(size_of::<Progress>() <= 40);
+const _: () = assert!(size_of::<Progress>() <= 48);
 
 impl Progress {
     /// A follower of which nothing is known: the logs may meet just before `next`.
@@ -65,6 +67,7 @@ impl Progress {
             carried: false,
             owed_heartbeat: false,
             counted: true,
+            question: 0,
         }
     }
 

@@ -16,10 +16,12 @@ where
     M: Machine,
 {
     /// How many ticks may pass before this node has something to do, if no input comes. Zero while
-    /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
+    /// there is something to flush, transmit, apply or [poll](Node::poll_read); `u32::MAX` if time alone never changes
     /// anything.
     pub fn ticks_until_due(&self) -> u32 {
-        if self.raft.wants_flush() || self.raft.owes() || self.can_apply() {
+        let raft = &self.raft;
+        let read = raft.has_read(self.applied);
+        if raft.wants_flush() || raft.owes() || self.can_apply() || read {
             return 0;
         }
         self.raft.deadline().unwrap_or(u32::MAX)
@@ -50,6 +52,7 @@ where
             admitted: raft.admitted(),
             peers,
             transferring: raft.transferring(),
+            quiet: raft.is_quiet(),
             counters: raft.counters().clone(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,

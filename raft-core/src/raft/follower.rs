@@ -14,6 +14,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A heartbeat of this term.
     pub(super) fn heard(&mut self, from: NodeId, heartbeat: &Heartbeat) -> Result<(), Stop> {
         let following = self.follow(from, heartbeat.round)?;
+        following.quiet_ticks = heartbeat.quiet_ticks;
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
         Ok(())
@@ -53,6 +54,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let following = self.following()?;
         following.seen = round;
         following.owes = true;
+        following.quiet_ticks = 0;
         Ok(following)
     }
 

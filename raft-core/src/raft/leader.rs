@@ -18,16 +18,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Call::Wait => {}
             Call::Round => leading.begin_round(),
             Call::Quorum(since) => {
-                let heard = leading.followers.iter().filter(|peer| peer.echoed >= since);
-                let mut present: NodeSet = heard.map(|peer| peer.id).collect();
-                present.insert(self.config.id);
-                if self.configuration.membership.has_quorum(present) {
-                    leading.begin_quorum();
-                } else {
+                let membership = &self.configuration.membership;
+                if !leading.has_echoed(membership, self.config.id, since) {
                     self.follow_nobody();
+                    return Ok(());
                 }
+                let last = self.log.last().index;
+                leading.grow_calm(&self.config, since, last, self.committed == last);
+                leading.begin_quorum();
             }
         }
+        self.settle_reads();
         Ok(())
     }
 
@@ -50,8 +51,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         peer.echo(round, standing);
         let advanced = peer.acknowledge(index, round, settled);
+        let wait = leading.questions.wait();
         if advanced && index.get() > self.committed {
             self.count_commits(index);
+        }
+        if wait {
+            self.settle_reads();
         }
         Ok(())
     }
@@ -75,6 +80,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         let agreed = self.log.last_at_most(hint.term, hint.index).ok_or(Fault::Log)?;
         peer.reject(previous, agreed);
+        self.settle_reads();
         Ok(())
     }
 

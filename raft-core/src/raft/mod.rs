@@ -5,13 +5,17 @@
 //! [`Raft::transmit`] is called, from what is true at that moment.
 
 mod barrier;
+mod confirm;
 mod election;
 mod follower;
 #[cfg(debug_assertions)]
 mod invariants;
 mod leader;
+mod lease;
 mod looks;
 mod pre_grant;
+mod quiet;
+mod read;
 mod receive;
 mod role;
 mod supply;
@@ -21,6 +25,8 @@ mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
 use self::pre_grant::PreGrant;
+use self::read::Reads;
+pub use self::read::{READS_MAX, ReadError, ReadOutcome, ReadTicket};
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::term_guard::TermGuard;
@@ -61,6 +67,7 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     /// How often this node has asked for votes.
     attempts: Round,
     turn: Turn,
+    reads: Reads,
     /// Whether this node may never lead: what it can't apply it must not take proposals for.
     retired: bool,
     fault: Option<Fault>,
@@ -137,6 +144,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             pre_grant: PreGrant::new(),
             attempts: Round(0),
             turn: Turn::default(),
+            reads: Reads::new(config.seed, config.id),
             retired: false,
             fault: None,
             counters: Counters::default(),
@@ -161,6 +169,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return;
         }
         self.clock.advance(ticks);
+        self.reads.advance(ticks);
         let outcome = match &mut self.role {
             Role::Leader(_) => self.advance_leader(ticks),
             Role::Follower(_) => self.advance_follower(),
@@ -291,7 +300,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether there is, or just was, a leader that a vote would disturb.
     fn hears_leader(&self) -> bool {
         let leads = matches!(self.role, Role::Leader(_));
-        leads || self.clock.quiet() < self.config.base_timeout_ticks
+        leads || self.clock.quiet() < self.config.base_timeout_ticks + self.stretch()
     }
 
     fn counted(&self) -> Counted {

@@ -48,6 +48,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
                 let asked = matches!(request.standing, Standing::HandedOver(_));
                 if self.hears_leader() && !asked {
+                    self.doubted();
                     return Err(DropReason::LeaderHeard.into());
                 }
                 self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
@@ -63,6 +64,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let (term, told) = opened.hand_over().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, told.round, WantsAnswer::No)?;
                 self.handed_over(from, &told)
+            }
+            Kind::ReadRequest => {
+                let (term, asked) = opened.read_request().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, Round(asked.number.into()), WantsAnswer::Yes)?;
+                self.read_asked(from, &asked)
+            }
+            Kind::ReadAnswer => {
+                let (term, answer) = opened.read_answer().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, Round(answer.number.into()), WantsAnswer::No)?;
+                self.read_answered(from, &answer)
             }
         }
     }

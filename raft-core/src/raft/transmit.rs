@@ -56,6 +56,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 || self.owes_report()
                 || self.owed_request() != Ok(None)
                 || self.owes_hand_over()
+                || self.owes_question()
+                || self.owes_read_answer()
                 || self.owes_supply())
     }
 
@@ -74,13 +76,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Ok(Some(sent));
         }
         let sent = match &self.role {
-            Role::Follower(_) => self.report(buffer)?,
+            Role::Follower(_) => {
+                let asked = if self.owes_question() { self.question(buffer) } else { None };
+                if asked.is_some() { asked } else { self.report(buffer)? }
+            }
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
             Role::Leader(leading) => {
-                let told = match &leading.transfer {
+                let mut told = match &leading.transfer {
                     Some(_) => self.hand_over(buffer),
                     None => None,
                 };
+                if told.is_none() && self.owes_read_answer() {
+                    // Each costs a round first, so that they starve nobody.
+                    told = self.answer_read(buffer);
+                }
                 if told.is_some() { told } else { self.supply(buffer)? }
             }
         };

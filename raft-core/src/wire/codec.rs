@@ -11,7 +11,7 @@
 
 use super::{
     Acknowledge, Answer, Append, Counted, Datagram, DecodeError, HandOver, Heartbeat, Message,
-    Reject, Standing, VERSION, VoteAnswer, VoteRequest,
+    ReadAnswer, ReadRequest, Reject, Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Acknowledge,
     Reject,
     HandOver,
+    ReadRequest,
+    ReadAnswer,
 }
 
 impl Kind {
@@ -41,6 +43,8 @@ impl Kind {
             Self::Acknowledge => 5,
             Self::Reject => 6,
             Self::HandOver => 7,
+            Self::ReadRequest => 10,
+            Self::ReadAnswer => 11,
         }
     }
 
@@ -49,11 +53,13 @@ impl Kind {
         Some(match number {
             1 => (Self::VoteRequest, PRE | HANDED_OVER),
             2 => (Self::VoteAnswer, PRE | GRANTED),
-            3 => (Self::Heartbeat, 0),
+            3 => (Self::Heartbeat, QUIET),
             4 => (Self::Append, 0),
             5 => (Self::Acknowledge, UNCOUNTED | SETTLED),
             6 => (Self::Reject, UNCOUNTED),
             7 => (Self::HandOver, 0),
+            10 => (Self::ReadRequest, 0),
+            11 => (Self::ReadAnswer, 0),
             _ => return None,
         })
     }
@@ -63,6 +69,8 @@ impl Kind {
 const PRE: u8 = 1;
 /// Of vote requests: the leader asked for it.
 const HANDED_OVER: u8 = 2;
+/// Of heartbeats: the next may come late, and how late follows.
+const QUIET: u8 = 1;
 /// Of answers: yes.
 const GRANTED: u8 = 2;
 /// Of acknowledgements and rejects: the sender's word does not count.
@@ -94,8 +102,12 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             };
             write(buffer, Kind::VoteAnswer, flags, term, &[number.0])
         }
-        Message::Heartbeat(Heartbeat { round, committed }) => {
+        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks: 0 }) => {
             write(buffer, Kind::Heartbeat, 0, term, &[round.0, committed.0])
+        }
+        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
+            let fields = [round.0, committed.0, u64::from(*quiet_ticks)];
+            write(buffer, Kind::Heartbeat, QUIET, term, &fields)
         }
         Message::Append(append) => write_append(append, term, buffer),
         Message::Acknowledge(acknowledge) => write_acknowledge(acknowledge, term, buffer),
@@ -104,6 +116,12 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             write(buffer, Kind::Reject, uncounted(*standing), term, &fields)
         }
         Message::HandOver(HandOver { round }) => write(buffer, Kind::HandOver, 0, term, &[round.0]),
+        Message::ReadRequest(ReadRequest { number }) => {
+            write(buffer, Kind::ReadRequest, 0, term, &[u64::from(*number)])
+        }
+        Message::ReadAnswer(ReadAnswer { number, index }) => {
+            write(buffer, Kind::ReadAnswer, 0, term, &[u64::from(*number), index.0])
+        }
     }
 }
 
@@ -155,6 +173,10 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         }
         Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
         Kind::HandOver => opened.hand_over().map(|(term, it)| (term, Message::HandOver(it))),
+        Kind::ReadRequest => {
+            opened.read_request().map(|(term, it)| (term, Message::ReadRequest(it)))
+        }
+        Kind::ReadAnswer => opened.read_answer().map(|(term, it)| (term, Message::ReadAnswer(it))),
     }
     .ok_or(DecodeError::Malformed)?;
     Ok(Datagram { term, message })
@@ -214,9 +236,12 @@ impl<'a> Opened<'a> {
     }
 
     pub(crate) fn heartbeat(mut self) -> Option<(Term, Heartbeat)> {
-        let [term, round, committed] = self.only()?;
-        let heartbeat = Heartbeat { round: Round(round), committed: index(committed)? };
-        Some((Term(word(term)?), heartbeat))
+        let [term, round, committed] = self.reader.numbers()?;
+        let (round, committed) = (Round(round), index(committed)?);
+        let quiet_ticks = if self.flags & QUIET != 0 { self.reader.word()? } else { 0 };
+        let whole = self.reader.0.is_empty();
+        let heartbeat = Heartbeat { round, committed, quiet_ticks };
+        whole.then_some((Term(word(term)?), heartbeat))
     }
 
     #[inline(always)] // What it gives is large, and its caller takes it apart at once.
@@ -254,6 +279,17 @@ impl<'a> Opened<'a> {
     pub(crate) fn hand_over(mut self) -> Option<(Term, HandOver)> {
         let [term, round] = self.only()?;
         Some((Term(word(term)?), HandOver { round: Round(round) }))
+    }
+
+    pub(crate) fn read_request(mut self) -> Option<(Term, ReadRequest)> {
+        let [term, number] = self.only()?;
+        Some((Term(word(term)?), ReadRequest { number: word(number)? }))
+    }
+
+    pub(crate) fn read_answer(mut self) -> Option<(Term, ReadAnswer)> {
+        let [term, number, up_to] = self.only()?;
+        let answer = ReadAnswer { number: word(number)?, index: index(up_to)? };
+        Some((Term(word(term)?), answer))
     }
 
     /// Numbers, and nothing behind them.

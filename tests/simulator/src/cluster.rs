@@ -30,15 +30,32 @@ pub struct Settings {
     pub window_bytes: u32,
     /// Which cluster.
     pub cluster: u64,
-    /// The node's seed.
+    /// The node's seed, at its first start.
     pub seed: u32,
+    /// `lease_ticks`.
+    pub lease: u32,
+    /// `quiet_ticks`.
+    pub quiet: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
         let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
-        Self { base, heartbeat, cycle, log_bytes, frame, window, window_bytes, cluster, seed }
+        let (lease, quiet) = (0, 0);
+        Self {
+            base,
+            heartbeat,
+            cycle,
+            log_bytes,
+            frame,
+            window,
+            window_bytes,
+            cluster,
+            seed,
+            lease,
+            quiet,
+        }
     }
 }
 
@@ -106,6 +123,8 @@ impl<M: Spoken> Cluster<M> {
         config.window_entries = settings.window;
         config.window_bytes = settings.window_bytes;
         config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
+        config.lease_ticks = settings.lease;
+        config.quiet_ticks = settings.quiet;
         let member = Member {
             settings: settings.clone(),
             config,
@@ -323,6 +342,12 @@ impl<M: Spoken> Cluster<M> {
         (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
         member.disk = Some(disk);
         member.token = None;
+        Ok(())
+    }
+
+    /// What a node's seed is at its next start: another one, if its owner keeps to the contract.
+    pub fn reseed(&mut self, id: u8, seed: u32) -> Result<(), String> {
+        self.member_mut(id)?.config.seed = seed;
         Ok(())
     }
 

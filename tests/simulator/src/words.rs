@@ -1,8 +1,8 @@
 //! Machines that a person can follow, the one of the scenarios, and datagrams in words.
 
 use raft_core::wire::{
-    Acknowledge, Answer, Append, Counted, Datagram, HandOver, Heartbeat, Message, Reject, Standing,
-    VoteAnswer, VoteRequest,
+    Acknowledge, Answer, Append, Counted, Datagram, HandOver, Heartbeat, Message, ReadAnswer,
+    ReadRequest, Reject, Standing, VoteAnswer, VoteRequest,
 };
 use raft_core::{Entries, Kind, Machine, Position, Term};
 
@@ -67,8 +67,18 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
         Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
             "you have my vote".to_owned()
         }
-        Message::Heartbeat(Heartbeat { round, committed }) => {
-            format!("heartbeat, round {}, commit {}", round.0, committed.0)
+        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
+            let next = match quiet_ticks {
+                0 => String::new(),
+                ticks => format!(", the next in {ticks} ticks"),
+            };
+            format!("heartbeat, round {}, commit {}{next}", round.0, committed.0)
+        }
+        Message::ReadRequest(ReadRequest { number }) => {
+            format!("what must be applied to read? question {number}")
+        }
+        Message::ReadAnswer(ReadAnswer { number, index }) => {
+            format!("to read, apply {}, as to question {number}", index.0)
         }
         Message::Append(Append { round, previous, committed, entries }) => {
             let list = entry_list::<M>(entries);

@@ -85,6 +85,9 @@ pub(crate) fn repair(world: &mut World, id: u8) -> Outcome {
 pub(super) fn start(world: &mut World, id: u8) -> Outcome {
     world.station(id).repair = Repair::None;
     world.checkers.recovery(id, &world.cluster)?;
+    let place = usize::from(id - world.plan.first_id);
+    let seed = world.plan.nodes[place].seed.wrapping_add(world.tick.wrapping_mul(0x9E37_79B9));
+    world.cluster.reseed(id, seed).map_err(|words| Broken::new("simulator", words))?;
     match world.cluster.start(id) {
         Ok(()) => {
             world.tally.add(Count::Restarts);

@@ -282,6 +282,7 @@ impl LetterKind {
             Message::VoteRequest(_) | Message::VoteAnswer(_) | Message::HandOver(_) => Self::Vote,
             Message::Append { .. } => Self::Append,
             Message::Acknowledge { .. } | Message::Reject { .. } => Self::Answer,
+            Message::ReadRequest(_) | Message::ReadAnswer(_) => Self::Answer,
         }
     }
 }

@@ -88,6 +88,8 @@ impl World {
                 window_bytes: plan.window_bytes,
                 cluster: name,
                 seed: habits.seed,
+                lease: 0,
+                quiet: 0,
             };
             let added = cluster.add(Identity::founder(ClusterId(name), id, &ids), &settings);
             added.map_err(|words| Broken::new("simulator", words))?;

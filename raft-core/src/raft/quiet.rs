@@ -1,0 +1,87 @@
+//! Quiet mode: where everyone has everything, a leader need not say so often that it is there.
+//!
+//! Each time a quorum is asked for, the leader looks whether all have all, and know that all is
+//! committed. The second time its heartbeats say how rare they are to become, and followers wait
+//! so much longer for the next; once all have echoed that, they become rare. Whatever there is to
+//! send, to read or to doubt ends it at once.
+
+use super::role::Leading;
+use super::{Raft, Role};
+use crate::config::Config;
+use crate::types::{Index, Round};
+
+/// So many times in a row nothing was to be done: the heartbeats say so.
+const SAYS_SO: u8 = 2;
+/// And once more: all members know.
+const QUIET: u8 = 3;
+
+/// How much longer than else a follower waits for a heartbeat that may come so late: three of them
+/// fit into any election timeout.
+pub(super) fn stretch(quiet_ticks: u32) -> u32 {
+    quiet_ticks.min(Config::QUIET_TICKS_MAX) * 3
+}
+
+impl Leading {
+    /// A quorum was there; were all there, since this round, and is there nothing to be done?
+    pub(super) fn grow_calm(&mut self, config: &Config, since: Round, last: Index, done: bool) {
+        let idle =
+            self.followers.iter().all(|peer| peer.echoed >= since && peer.matched.get() == last);
+        let calm = idle && done && config.quiet_ticks > 0 && self.transfer.is_none();
+        self.calm = if calm { QUIET.min(self.calm + 1) } else { 0 };
+    }
+
+    /// There is something to be done: everyone hears it at once, as far as they wait longer.
+    #[cold]
+    pub(super) fn wake(&mut self) {
+        self.calm = 0;
+        self.begin_round();
+    }
+
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.calm >= QUIET
+    }
+
+    /// What heartbeats say of the next.
+    pub(super) const fn announced(&self, config: &Config) -> u32 {
+        if self.calm >= SAYS_SO { config.quiet_ticks } else { 0 }
+    }
+
+    /// How long to wait between heartbeats.
+    pub(super) const fn heartbeat_ticks(&self, config: &Config) -> u32 {
+        if self.is_quiet() { config.quiet_ticks } else { config.heartbeat_ticks }
+    }
+
+    /// In which time a quorum must have been heard.
+    pub(super) fn base_ticks(&self, config: &Config) -> u32 {
+        let more = if self.is_quiet() { stretch(config.quiet_ticks) } else { 0 };
+        config.base_timeout_ticks + more
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// How much longer than else this node waits for its leader.
+    pub(super) fn stretch(&self) -> u32 {
+        match &self.role {
+            Role::Follower(following) => stretch(following.quiet_ticks),
+            _ => 0,
+        }
+    }
+
+    /// Somebody does not hear the leader.
+    #[cold]
+    pub(super) fn doubted(&mut self) {
+        match &mut self.role {
+            Role::Leader(leading) if leading.calm > 0 => leading.wake(),
+            _ => {}
+        }
+    }
+
+    /// Whether heartbeats are rare, as far as this node knows.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match &self.role {
+            Role::Leader(leading) => leading.is_quiet(),
+            Role::Follower(following) => following.quiet_ticks > 0,
+            Role::PreCandidate(_) | Role::Candidate(_) => false,
+        }
+    }
+}
