@@ -20,11 +20,10 @@ where
     /// anything.
     pub fn ticks_until_due(&self) -> u32 {
         let raft = &self.raft;
-        let read = raft.has_read(self.applied);
-        if raft.wants_flush() || raft.owes() || self.can_apply() || read {
+        if raft.wants_flush() || raft.owes() || self.can_apply() {
             return 0;
         }
-        self.raft.deadline().unwrap_or(u32::MAX)
+        raft.deadline().unwrap_or(u32::MAX).min(raft.read_left(self.applied))
     }
 
     /// Who leads, if it is known.

@@ -6,11 +6,10 @@
 //! less than the leader's own first entry: everything before that is committed once it is.
 
 use super::role::Leading;
-use super::{Raft, Role, Stop};
+use super::{Raft, Role};
 use crate::node_set::NodeSet;
 use crate::status::DropReason;
 use crate::types::{Index, NodeId, Round};
-use crate::wire::{self, Datagram, Message, ReadAnswer, ReadRequest};
 
 /// Who has asked a leader what it may read, the leader itself among them. Each is in one set only.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -35,6 +34,11 @@ impl Questions {
         !self.fresh.is_empty() && self.confirming.is_empty()
     }
 
+    /// Whether somebody is owed an answer.
+    pub(super) const fn are_confirmed(&self) -> bool {
+        !self.confirmed.is_empty()
+    }
+
     fn contain(&self, id: NodeId) -> bool {
         self.fresh.union(self.confirming).union(self.confirmed).contains(id)
     }
@@ -48,48 +52,49 @@ impl Questions {
 }
 
 impl Leading {
-    /// Moves questions on as far as they get without another datagram.
-    fn settle(&mut self, echoed: impl Fn(&Self, Round) -> bool) {
-        loop {
-            if echoed(self, self.questions.round) {
-                let confirmed = core::mem::take(&mut self.questions.confirming);
-                self.questions.confirmed = self.questions.confirmed.union(confirmed);
-            }
-            if !self.questions.want_round() {
-                return;
-            }
-            if self.round_has_left() {
-                // Its clock begins the next one if this one finds no quorum in a cycle.
-                if !echoed(self, self.round) {
-                    return;
-                }
-                self.begin_round();
-            }
-            self.calm = 0;
-            self.questions.confirming = core::mem::take(&mut self.questions.fresh);
-            self.questions.round = self.round;
-        }
+    /// Who is to be told what it may read, and its number for that.
+    pub(super) fn answer_read(&mut self) -> Option<(NodeId, u32)> {
+        let to = self.questions.confirmed.first()?;
+        self.questions.confirmed.remove(to);
+        Some((to, self.follower(to)?.question))
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// Lets a leader's questions take their next steps, those of its own reads too.
+    /// Moves a leader's questions on as far as they get, those of its own reads too.
     #[inline(never)]
     pub(super) fn settle_reads(&mut self) {
         let (id, index) = (self.config.id, self.read_index());
-        let Role::Leader(leading) = &mut self.role else { return };
         let membership = &self.configuration.membership;
-        // One time more than there can be reasons: a leader of nobody answers itself at once.
-        for _ in 0..2 {
-            if self.reads.are_open() && !leading.questions.contain(id) {
-                self.reads.ask();
-                leading.questions.begin(id);
+        let Role::Leader(leading) = &mut self.role else { return };
+        loop {
+            if leading.has_echoed(membership, id, leading.questions.round) {
+                let questions = &mut leading.questions;
+                questions.confirmed = questions.confirmed.union(questions.confirming);
+                questions.confirming = NodeSet::EMPTY;
             }
-            leading.settle(|leading, round| leading.has_echoed(membership, id, round));
             if leading.questions.confirmed.contains(id) {
                 leading.questions.confirmed.remove(id);
                 self.reads.answered(index);
             }
+            if self.reads.are_open() && !leading.questions.contain(id) {
+                self.reads.ask();
+                leading.questions.begin(id);
+            }
+            if !leading.questions.want_round() {
+                return;
+            }
+            if leading.round_has_left() {
+                // Its clock begins the next one if this one finds no quorum in a cycle.
+                if !leading.has_echoed(membership, id, leading.round) {
+                    return;
+                }
+                leading.begin_round();
+            }
+            leading.calm = 0;
+            leading.questions.confirming = leading.questions.fresh;
+            leading.questions.fresh = NodeSet::EMPTY;
+            leading.questions.round = leading.round;
         }
     }
 
@@ -103,13 +108,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A member wants to read.
     #[cold]
-    pub(super) fn read_asked(&mut self, from: NodeId, asked: &ReadRequest) -> Result<(), Stop> {
-        let Role::Leader(leading) = &mut self.role else {
-            return Err(DropReason::Unexpected.into());
-        };
+    pub(super) fn read_asked(&mut self, from: NodeId, number: u32) -> Result<(), DropReason> {
+        let Role::Leader(leading) = &mut self.role else { return Err(DropReason::Unexpected) };
         let peer = leading.follower(from).ok_or(DropReason::Unexpected)?;
-        let before = core::mem::replace(&mut peer.question, asked.number);
-        if before != asked.number || !leading.questions.contain(from) {
+        let before = core::mem::replace(&mut peer.question, number);
+        if before != number || !leading.questions.contain(from) {
             leading.questions.begin(from);
         }
         self.settle_reads();
@@ -117,19 +120,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     pub(super) fn owes_read_answer(&self) -> bool {
-        matches!(&self.role, Role::Leader(leading) if !leading.questions.confirmed.is_empty())
-    }
-
-    /// Answers a member that wants to read. Gives whom, and the length.
-    #[cold]
-    pub(super) fn answer_read(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
-        let index = self.read_index();
-        let Role::Leader(leading) = &mut self.role else { return None };
-        let to = leading.questions.confirmed.first()?;
-        leading.questions.confirmed.remove(to);
-        let number = leading.follower(to)?.question;
-        let message = Message::ReadAnswer(ReadAnswer { number, index });
-        let length = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
-        Some((to, length))
+        matches!(&self.role, Role::Leader(leading) if leading.questions.are_confirmed())
     }
 }

@@ -16,7 +16,7 @@ use crate::wire::{Answer, Standing, VoteAnswer, VoteRequest};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_follower(&mut self) -> Result<(), Fault> {
-        if self.clock.left(self.stretch()) == 0 {
+        if self.clock.left() == 0 {
             if self.may_campaign() {
                 return self.ask();
             }
@@ -27,7 +27,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     pub(super) fn advance_candidate(&mut self, ticks: u32) -> Result<(), Fault> {
-        if self.clock.left(0) == 0 {
+        if self.clock.left() == 0 {
             if self.may_campaign() {
                 return self.ask();
             }

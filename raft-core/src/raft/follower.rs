@@ -3,6 +3,7 @@
 //! An append never truncates what it does not contradict: it may be late, or come twice. What is
 //! acknowledged, and what commits, goes only as far as this very leader's appends have matched.
 
+use super::quiet::stretch;
 use super::role::Following;
 use super::{Raft, Role, Stop};
 use crate::log::Entries;
@@ -14,9 +15,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A heartbeat of this term.
     pub(super) fn heard(&mut self, from: NodeId, heartbeat: &Heartbeat) -> Result<(), Stop> {
         let following = self.follow(from, heartbeat.round)?;
-        following.quiet_ticks = heartbeat.quiet_ticks;
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
+        self.clock.stretch(stretch(heartbeat.quiet_ticks));
         Ok(())
     }
 
@@ -54,7 +55,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let following = self.following()?;
         following.seen = round;
         following.owes = true;
-        following.quiet_ticks = 0;
         Ok(following)
     }
 

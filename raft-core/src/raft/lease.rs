@@ -40,12 +40,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// the rest of a term in which another node was told to stand, for that one's voters are asked
     /// to forget their promise.
     pub(super) fn lease(&self) -> Option<Index> {
-        let Role::Leader(leading) = &self.role else { return None };
+        let leading = match &self.role {
+            Role::Leader(leading) if leading.told == 0 => leading,
+            _ => return None,
+        };
         let (length, membership) = (self.config.lease_ticks, &self.configuration.membership);
-        let mut rounds = (0..=leading.round.0).rev().zip(leading.ages.0);
-        let held = rounds.any(|(round, age)| {
-            age < length && leading.has_echoed(membership, self.config.id, Round(round))
+        let mut round = leading.round;
+        let held = leading.ages.0.iter().any(|&age| {
+            let held = age < length && leading.has_echoed(membership, self.config.id, round);
+            round = Round(round.0.saturating_sub(1));
+            held
         });
-        (held && !leading.told).then(|| self.read_index())
+        held.then(|| self.read_index())
     }
 }

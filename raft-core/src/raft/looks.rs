@@ -18,20 +18,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.fault.is_some() {
             return None;
         }
-        let role = match &self.role {
+        match &self.role {
             Role::Follower(following) => {
                 let waits = following.leader.is_some() || self.may_campaign();
-                waits.then_some(self.clock.left(self.stretch()))
+                waits.then_some(self.clock.left())
             }
             Role::PreCandidate(asking) | Role::Candidate(asking) => {
                 let again = asking.left(self.config.heartbeat_ticks).unwrap_or(u32::MAX);
-                Some(self.clock.left(0).min(again))
+                Some(self.clock.left().min(again))
             }
             Role::Leader(leading) => leading.left(&self.config),
-        };
-        match self.reads.left() {
-            u32::MAX => role,
-            left => Some(role.unwrap_or(left).min(left)),
         }
     }
 

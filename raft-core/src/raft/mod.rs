@@ -144,7 +144,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             pre_grant: PreGrant::new(),
             attempts: Round(0),
             turn: Turn::default(),
-            reads: Reads::new(config.seed, config.id),
+            reads: Reads::new(config.seed),
             retired: false,
             fault: None,
             counters: Counters::default(),
@@ -269,6 +269,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.ballot = ballot;
         self.answers = NodeSet::EMPTY;
         self.pre_grant.withdraw();
+        self.clock.stretch(0);
     }
 
     /// Becomes a follower without a leader. The vote stays what it is.
@@ -300,7 +301,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether there is, or just was, a leader that a vote would disturb.
     fn hears_leader(&self) -> bool {
         let leads = matches!(self.role, Role::Leader(_));
-        leads || self.clock.quiet() < self.config.base_timeout_ticks + self.stretch()
+        leads || self.clock.hears_leader(self.config.base_timeout_ticks)
     }
 
     fn counted(&self) -> Counted {

@@ -11,9 +11,9 @@ use crate::config::Config;
 use crate::types::{Index, Round};
 
 /// So many times in a row nothing was to be done: the heartbeats say so.
-const SAYS_SO: u8 = 2;
+const SAYS_SO: u32 = 2;
 /// And once more: all members know.
-const QUIET: u8 = 3;
+const QUIET: u32 = 3;
 
 /// How much longer than else a follower waits for a heartbeat that may come so late: three of them
 /// fit into any election timeout.
@@ -53,20 +53,12 @@ impl Leading {
 
     /// In which time a quorum must have been heard.
     pub(super) fn base_ticks(&self, config: &Config) -> u32 {
-        let more = if self.is_quiet() { stretch(config.quiet_ticks) } else { 0 };
+        let more = if self.is_quiet() { 3 * config.quiet_ticks } else { 0 };
         config.base_timeout_ticks + more
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// How much longer than else this node waits for its leader.
-    pub(super) fn stretch(&self) -> u32 {
-        match &self.role {
-            Role::Follower(following) => stretch(following.quiet_ticks),
-            _ => 0,
-        }
-    }
-
     /// Somebody does not hear the leader.
     #[cold]
     pub(super) fn doubted(&mut self) {
@@ -80,7 +72,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn is_quiet(&self) -> bool {
         match &self.role {
             Role::Leader(leading) => leading.is_quiet(),
-            Role::Follower(following) => following.quiet_ticks > 0,
+            Role::Follower(_) => self.clock.is_stretched(),
             Role::PreCandidate(_) | Role::Candidate(_) => false,
         }
     }

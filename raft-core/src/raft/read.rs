@@ -4,11 +4,11 @@
 //! number is the ticket of the last of them. The answer is an index, and a read is ready once the
 //! machine has applied it. Nobody else is waited for: a read without an answer fails in time.
 
-use super::{Raft, Role, Stop};
-use crate::random::Random;
+use super::transmit::Sent;
+use super::{Raft, Role};
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId, Round};
-use crate::wire::{self, Datagram, Message, ReadAnswer, ReadRequest};
+use crate::wire::{Message, ReadAnswer, ReadRequest};
 
 /// How many reads can wait at once on one node: each takes 16 bytes of it.
 pub const READS_MAX: usize = 4;
@@ -44,9 +44,11 @@ pub enum ReadOutcome {
 
 /// The index of a read that has no answer: no entry has it.
 const UNKNOWN: Index = Index::LIMIT;
+/// The index of a place that is free.
+const FREE: Index = Index(u64::MAX);
 
-/// A read that waits.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// A read that waits, or a place for one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Waiting {
     ticket: u32,
     /// Ticks until it fails.
@@ -58,7 +60,9 @@ struct Waiting {
 /// The reads that wait on one node, whatever its role.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Reads {
-    waiting: heapless::Vec<Waiting, READS_MAX>,
+    waiting: [Waiting; READS_MAX],
+    /// How many of them have no answer.
+    open: u32,
     /// The last ticket. They go round, and begin anywhere: an answer from before a restart is not
     /// taken for one to a later question.
     last: u32,
@@ -67,17 +71,20 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    pub(super) fn new(seed: u32, id: NodeId) -> Self {
-        let last = Random::new(!seed, id).below(u32::MAX);
-        Self { waiting: heapless::Vec::new(), last, asked: last }
+    pub(super) fn new(seed: u32) -> Self {
+        // Seeds that are neighbours begin far from each other.
+        let last = seed.wrapping_mul(0x9E37_79B9);
+        let free = Waiting { ticket: 0, left: u32::MAX, index: FREE };
+        Self { waiting: [free; READS_MAX], open: 0, last, asked: last }
     }
 
     fn register(&mut self, index: Index, left: u32) -> Result<ReadTicket, ReadError> {
-        let ticket = self.last.wrapping_add(1);
-        let waiting = Waiting { ticket, left, index };
-        self.waiting.push(waiting).map_err(|_| ReadError::Full)?;
-        self.last = ticket;
-        Ok(ReadTicket(ticket))
+        let mut places = self.waiting.iter_mut();
+        let place = places.find(|read| read.index == FREE).ok_or(ReadError::Full)?;
+        self.last = self.last.wrapping_add(1);
+        *place = Waiting { ticket: self.last, left, index };
+        self.count_open();
+        Ok(ReadTicket(self.last))
     }
 
     /// The number of the question to ask: the last one again while it has no answer, so that those
@@ -95,46 +102,40 @@ impl Reads {
         for read in self.waiting.iter_mut().filter(|read| read.is_covered_by(asked)) {
             read.index = index;
         }
+        self.count_open();
+    }
+
+    fn count_open(&mut self) {
+        self.open = 0;
+        for read in &self.waiting {
+            self.open += u32::from(read.index == UNKNOWN);
+        }
     }
 
     pub(super) fn advance(&mut self, ticks: u32) {
         for read in &mut self.waiting {
-            read.left = read.left.saturating_sub(ticks);
+            if read.index != FREE {
+                read.left = read.left.saturating_sub(ticks);
+            }
         }
     }
 
     /// Whether any read has no answer.
-    pub(super) fn are_open(&self) -> bool {
-        self.waiting.iter().any(|read| read.index == UNKNOWN)
+    pub(super) const fn are_open(&self) -> bool {
+        self.open > 0
     }
 
     /// Whether the question that was asked last has no answer and somebody waits for one.
     pub(super) fn is_asked(&self) -> bool {
         self.waiting.iter().any(|read| read.is_covered_by(self.asked))
     }
-
-    /// Ticks until one of them fails.
-    pub(super) fn left(&self) -> u32 {
-        self.waiting.iter().map(|read| read.left).min().unwrap_or(u32::MAX)
-    }
-
-    /// The first that has an outcome, where the machine has seen so much.
-    fn decided(&self, applied: Index, fault: Option<Fault>) -> Option<(usize, ReadOutcome)> {
-        let outcome = |read: &Waiting| {
-            let ticket = ReadTicket(read.ticket);
-            match fault {
-                Some(fault) => Some(ReadOutcome::Failed(ticket, ReadError::Stopped(fault))),
-                None if read.index <= applied => Some(ReadOutcome::Ready(ticket)),
-                None if read.left > 0 => None,
-                None => Some(ReadOutcome::Failed(ticket, ReadError::Unanswered)),
-            }
-        };
-        let mut decided = self.waiting.iter().map(outcome).enumerate();
-        decided.find_map(|(place, outcome)| Some((place, outcome?)))
-    }
 }
 
 impl Waiting {
+    fn is_decided(&self, applied: Index, stopped: bool) -> bool {
+        self.index <= applied || self.left == 0 || (stopped && self.index != FREE)
+    }
+
     /// Whether it has no answer and was there when the question of that number was first asked.
     fn is_covered_by(&self, number: u32) -> bool {
         self.index == UNKNOWN && number.wrapping_sub(self.ticket) <= u32::MAX / 2
@@ -166,46 +167,73 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// The next outcome, where the machine has seen so much.
     pub(crate) fn poll_read(&mut self, applied: Index) -> Option<ReadOutcome> {
-        let (place, outcome) = self.reads.decided(applied, self.fault)?;
-        self.reads.waiting.remove(place);
-        Some(outcome)
+        let stopped = self.fault.is_some();
+        let mut decided = self.reads.waiting.iter_mut();
+        let read = decided.find(|read| read.is_decided(applied, stopped))?;
+        let (ticket, index) = (ReadTicket(read.ticket), read.index);
+        (read.index, read.left) = (FREE, u32::MAX);
+        self.reads.count_open();
+        Some(match self.fault {
+            Some(fault) => ReadOutcome::Failed(ticket, ReadError::Stopped(fault)),
+            None if index <= applied => ReadOutcome::Ready(ticket),
+            None => ReadOutcome::Failed(ticket, ReadError::Unanswered),
+        })
     }
 
-    /// Whether there is an outcome to ask for.
-    pub(crate) fn has_read(&self, applied: Index) -> bool {
-        self.reads.decided(applied, self.fault).is_some()
+    /// Ticks until there is an outcome, where the machine has seen so much; `u32::MAX` if nobody
+    /// reads.
+    pub(crate) fn read_left(&self, applied: Index) -> u32 {
+        let stopped = self.fault.is_some();
+        self.reads.waiting.iter().fold(u32::MAX, |least, read| {
+            if read.is_decided(applied, stopped) { 0 } else { least.min(read.left) }
+        })
     }
 
     /// Whether the leader is to be asked: for the first time, or because two more rounds of it were
     /// heard since. The first of them may be the one that the question made it begin.
+    #[inline(always)] // Nearly nothing, and looked at before each datagram.
     pub(super) fn owes_question(&self) -> bool {
-        let Role::Follower(following) = &self.role else { return false };
-        let rounds = following.seen.0.wrapping_sub(following.asked_in.0);
-        following.leader.is_some()
-            && self.reads.are_open()
-            && (rounds > 1 || !self.reads.is_asked())
+        self.reads.are_open() && self.leader_is_to_be_asked()
     }
 
-    /// Asks the leader. Gives whom, and the length.
     #[cold]
-    pub(super) fn question(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
-        let Role::Follower(following) = &mut self.role else { return None };
-        let leader = following.leader?;
-        let message = Message::ReadRequest(ReadRequest { number: self.reads.ask() });
-        let length = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
-        following.asked_in = following.seen;
-        Some((leader, length))
+    fn leader_is_to_be_asked(&self) -> bool {
+        let Role::Follower(following) = &self.role else { return false };
+        let again = following.seen.0.wrapping_sub(following.asked_in.0) > 1;
+        following.leader.is_some() && (again || !self.reads.is_asked())
+    }
+
+    /// Asks the leader what may be read, or answers who has asked this one.
+    #[cold]
+    pub(super) fn speak_of_reads(&mut self, buffer: &mut [u8]) -> Sent {
+        let index = self.read_index();
+        let (to, message) = match &mut self.role {
+            Role::Follower(following) => {
+                following.asked_in = following.seen;
+                (following.leader?, Message::ReadRequest(ReadRequest { number: self.reads.ask() }))
+            }
+            Role::Leader(leading) => {
+                let (to, number) = leading.answer_read()?;
+                (to, Message::ReadAnswer(ReadAnswer { number, index }))
+            }
+            Role::PreCandidate(_) | Role::Candidate(_) => return None,
+        };
+        Some((to, self.write(message, buffer)?))
     }
 
     /// The leader's answer to a question of this term.
     #[cold]
-    pub(super) fn read_answered(&mut self, from: NodeId, answer: &ReadAnswer) -> Result<(), Stop> {
+    pub(super) fn read_answered(
+        &mut self,
+        from: NodeId,
+        answer: &ReadAnswer,
+    ) -> Result<(), DropReason> {
         match &self.role {
             Role::Follower(following) if following.leader == Some(from) => {}
-            _ => return Err(DropReason::Unexpected.into()),
+            _ => return Err(DropReason::Unexpected),
         }
         if answer.number != self.reads.asked {
-            return Err(DropReason::Stale.into());
+            return Err(DropReason::Stale);
         }
         self.reads.answered(answer.index);
         Ok(())

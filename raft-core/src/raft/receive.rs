@@ -65,15 +65,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.meet(from, term, told.round, WantsAnswer::No)?;
                 self.handed_over(from, &told)
             }
-            Kind::ReadRequest => {
-                let (term, asked) = opened.read_request().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, Round(asked.number.into()), WantsAnswer::Yes)?;
-                self.read_asked(from, &asked)
-            }
-            Kind::ReadAnswer => {
-                let (term, answer) = opened.read_answer().ok_or(DropReason::Malformed)?;
-                self.meet(from, term, Round(answer.number.into()), WantsAnswer::No)?;
-                self.read_answered(from, &answer)
+            Kind::ReadRequest | Kind::ReadAnswer => {
+                let asks = opened.kind == Kind::ReadRequest;
+                let (term, read) = opened.read().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, Round(read.number.into()), WantsAnswer::Yes)?;
+                let taken = if asks {
+                    self.read_asked(from, read.number)
+                } else {
+                    self.read_answered(from, &read)
+                };
+                Ok(taken?)
             }
         }
     }

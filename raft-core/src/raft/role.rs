@@ -41,8 +41,6 @@ pub(crate) struct Following {
     pub(super) reported: Index,
     /// The round heard last when the leader was asked what may be read.
     pub(super) asked_in: Round,
-    /// How late the leader's next word may come, in quiet mode; else zero.
-    pub(super) quiet_ticks: u32,
 }
 
 impl Following {
@@ -57,7 +55,6 @@ impl Following {
             echoed: Round(0),
             reported: Index::ZERO,
             asked_in: NEVER_ASKED,
-            quiet_ticks: 0,
         }
     }
 }
@@ -162,10 +159,10 @@ pub(crate) struct Leading {
     last_left: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,
-    /// Whether another node was told to stand in this term: a lease holds no more then.
-    pub(super) told: bool,
+    /// How often another node was told to stand in this term: then no lease holds any more.
+    pub(super) told: u32,
     /// How often in a row nothing was to be done when a quorum was asked for.
-    pub(super) calm: u8,
+    pub(super) calm: u32,
     pub(super) ages: Ages,
     pub(super) questions: Questions,
 }
@@ -195,7 +192,7 @@ impl Leading {
             rounds_left: 0,
             last_left: Round(0),
             transfer: None,
-            told: false,
+            told: 0,
             calm: 0,
             ages: Ages::new(),
             questions: Questions::default(),

@@ -76,20 +76,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Ok(Some(sent));
         }
         let sent = match &self.role {
-            Role::Follower(_) => {
-                let asked = if self.owes_question() { self.question(buffer) } else { None };
-                if asked.is_some() { asked } else { self.report(buffer)? }
-            }
+            // Every question, and every answer to one, costs a round: they starve nobody.
+            Role::Follower(_) if self.owes_question() => self.speak_of_reads(buffer),
+            Role::Follower(_) => self.report(buffer)?,
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
+            Role::Leader(leading) if leading.questions.are_confirmed() => {
+                self.speak_of_reads(buffer)
+            }
             Role::Leader(leading) => {
-                let mut told = match &leading.transfer {
+                let told = match &leading.transfer {
                     Some(_) => self.hand_over(buffer),
                     None => None,
                 };
-                if told.is_none() && self.owes_read_answer() {
-                    // Each costs a round first, so that they starve nobody.
-                    told = self.answer_read(buffer);
-                }
                 if told.is_some() { told } else { self.supply(buffer)? }
             }
         };
@@ -231,7 +229,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(Some((peer, Message::VoteRequest(request))))
     }
 
-    fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
         wire::encode(&Datagram { term: self.ballot.term, message }, buffer)
     }
 }

@@ -102,12 +102,10 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             };
             write(buffer, Kind::VoteAnswer, flags, term, &[number.0])
         }
-        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks: 0 }) => {
-            write(buffer, Kind::Heartbeat, 0, term, &[round.0, committed.0])
-        }
         Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
             let fields = [round.0, committed.0, u64::from(*quiet_ticks)];
-            write(buffer, Kind::Heartbeat, QUIET, term, &fields)
+            let (flags, count) = if *quiet_ticks > 0 { (QUIET, 3) } else { (0, 2) };
+            write(buffer, Kind::Heartbeat, flags, term, fields.get(..count)?)
         }
         Message::Append(append) => write_append(append, term, buffer),
         Message::Acknowledge(acknowledge) => write_acknowledge(acknowledge, term, buffer),
@@ -173,10 +171,10 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         }
         Kind::Reject => opened.reject().map(|(term, it)| (term, Message::Reject(it))),
         Kind::HandOver => opened.hand_over().map(|(term, it)| (term, Message::HandOver(it))),
-        Kind::ReadRequest => {
-            opened.read_request().map(|(term, it)| (term, Message::ReadRequest(it)))
-        }
-        Kind::ReadAnswer => opened.read_answer().map(|(term, it)| (term, Message::ReadAnswer(it))),
+        Kind::ReadRequest => opened.read().map(|(term, ReadAnswer { number, .. })| {
+            (term, Message::ReadRequest(ReadRequest { number }))
+        }),
+        Kind::ReadAnswer => opened.read().map(|(term, it)| (term, Message::ReadAnswer(it))),
     }
     .ok_or(DecodeError::Malformed)?;
     Ok(Datagram { term, message })
@@ -281,15 +279,13 @@ impl<'a> Opened<'a> {
         Some((Term(word(term)?), HandOver { round: Round(round) }))
     }
 
-    pub(crate) fn read_request(mut self) -> Option<(Term, ReadRequest)> {
-        let [term, number] = self.only()?;
-        Some((Term(word(term)?), ReadRequest { number: word(number)? }))
-    }
-
-    pub(crate) fn read_answer(mut self) -> Option<(Term, ReadAnswer)> {
-        let [term, number, up_to] = self.only()?;
+    /// An answer, or a request, which has no index.
+    pub(crate) fn read(mut self) -> Option<(Term, ReadAnswer)> {
+        let answers = self.kind == Kind::ReadAnswer;
+        let [term, number] = self.reader.numbers()?;
+        let up_to = if answers { self.reader.number()? } else { 0 };
         let answer = ReadAnswer { number: word(number)?, index: index(up_to)? };
-        Some((Term(word(term)?), answer))
+        self.reader.0.is_empty().then_some((Term(word(term)?), answer))
     }
 
     /// Numbers, and nothing behind them.
