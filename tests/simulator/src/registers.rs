@@ -49,6 +49,13 @@ pub struct Output {
     pub seen: u64,
 }
 
+impl Registers {
+    /// What a register holds.
+    pub fn get(&self, key: u8) -> u64 {
+        self.registers[usize::from(key) % KEYS].0
+    }
+}
+
 impl Machine for Registers {
     type Command<'a> = Command<'a>;
     type Output = Output;
