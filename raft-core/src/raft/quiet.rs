@@ -8,7 +8,7 @@
 use super::role::Leading;
 use super::{Raft, Role};
 use crate::config::Config;
-use crate::types::{Index, Round};
+use crate::types::{Index, Round, Term};
 
 /// So many times in a row nothing was to be done: the heartbeats say so.
 const SAYS_SO: u32 = 2;
@@ -59,11 +59,11 @@ impl Leading {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// Somebody does not hear the leader.
+    /// Somebody of this term does not hear the leader.
     #[cold]
-    pub(super) fn doubted(&mut self) {
+    pub(super) fn doubted(&mut self, term: Term) {
         match &mut self.role {
-            Role::Leader(leading) if leading.calm > 0 => leading.wake(),
+            Role::Leader(leading) if leading.calm > 0 && term >= self.ballot.term => leading.wake(),
             _ => {}
         }
     }

@@ -48,7 +48,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
                 let asked = matches!(request.standing, Standing::HandedOver(_));
                 if self.hears_leader() && !asked {
-                    self.doubted();
+                    self.doubted(term);
                     return Err(DropReason::LeaderHeard.into());
                 }
                 self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
