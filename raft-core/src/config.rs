@@ -34,8 +34,8 @@ pub struct Config {
     /// see [`Config::lease_for_drift`]. Zero, as it is at first: never.
     pub lease_ticks: u32,
     /// How often a leader speaks when everyone has had everything for some time, the same on every
-    /// node. Elections then wait for three of these longer. Zero, as it is at first: as often as
-    /// ever.
+    /// node, and no less than the link's cycle. Elections then wait for three of these longer. Zero,
+    /// as it is at first: as often as ever.
     pub quiet_ticks: u32,
 }
 
@@ -91,6 +91,9 @@ impl Config {
         if self.quiet_ticks > Self::QUIET_TICKS_MAX {
             return Err(ConfigError::TimeoutTooLong { most_ticks: Self::QUIET_TICKS_MAX });
         }
+        if self.quiet_ticks > 0 && self.quiet_ticks < self.link_cycle_ticks {
+            return Err(ConfigError::QuietTooShort { least_ticks: self.link_cycle_ticks });
+        }
         if self.lease_ticks >= self.base_timeout_ticks {
             return Err(ConfigError::LeaseTooLong { below_ticks: self.base_timeout_ticks });
         }
@@ -130,6 +133,11 @@ pub enum ConfigError {
     TimeoutTooLong {
         /// What would do.
         most_ticks: u32,
+    },
+    /// `quiet_ticks` is below one cycle of the link: nobody could answer in time.
+    QuietTooShort {
+        /// What would do.
+        least_ticks: u32,
     },
     /// `lease_ticks` is no shorter than `base_timeout_ticks`, after which others may lead.
     LeaseTooLong {

@@ -77,9 +77,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 leading.questions.confirmed.remove(id);
                 self.reads.answered(index);
             }
-            if self.reads.are_open() && !leading.questions.contain(id) {
-                self.reads.ask();
-                leading.questions.begin(id);
+            if self.reads.are_open() {
+                if !leading.questions.contain(id) {
+                    leading.questions.begin(id);
+                }
+                // Whoever comes before the round leaves shares it.
+                let joins = leading.questions.round == leading.round && !leading.round_has_left();
+                if joins || leading.questions.fresh.contains(id) {
+                    self.reads.ask_for_all();
+                }
             }
             if !leading.questions.want_round() {
                 return;

@@ -37,6 +37,13 @@ impl Leading {
         self.begin_round();
     }
 
+    /// Another round begins: whoever has not answered the last one in all that time is silent.
+    pub(super) fn heed_silence(&mut self) {
+        if self.is_quiet() && self.followers.iter().any(|peer| peer.echoed < self.round) {
+            self.calm = 0;
+        }
+    }
+
     pub(super) const fn is_quiet(&self) -> bool {
         self.calm >= QUIET
     }

@@ -89,11 +89,16 @@ impl Reads {
 
     /// The number of the question to ask: the last one again while it has no answer, so that those
     /// who come later can't put the answer off, and else one for all.
-    pub(super) fn ask(&mut self) -> u32 {
+    fn ask(&mut self) -> u32 {
         if !self.is_asked() {
-            self.asked = self.last;
+            self.ask_for_all();
         }
         self.asked
+    }
+
+    /// The question is for all reads that wait.
+    pub(super) fn ask_for_all(&mut self) {
+        self.asked = self.last;
     }
 
     /// An answer to the last question came in: these reads wait only for the machine now.

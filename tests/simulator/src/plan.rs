@@ -200,7 +200,8 @@ impl Plan {
         let readers = reads.pick(&[0, 1, 3, 3, 6]);
         let lease = Config::lease_for_drift(base, 100) * u32::from(reads.below(2) == 0);
         let calm = &mut Random::new(seed, 15);
-        let quiet = if calm.below(4) == 0 { heartbeat * calm.between(2, 9) } else { 0 };
+        let often = (heartbeat * calm.between(2, 9)).max(cycle);
+        let quiet = if calm.below(4) == 0 { often } else { 0 };
         Self {
             seed,
             temper,
