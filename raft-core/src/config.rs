@@ -152,3 +152,37 @@ pub enum ConfigError {
     /// With `window_entries` or `window_bytes` at zero nothing would ever be replicated.
     EmptyWindow,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A leader's clock as slow as stated and a voter's as fast: the lease ends before the voter
+    /// has waited one base timeout, though each sees a tick only when it is over.
+    #[test]
+    fn a_lease_ends_before_anybody_votes() {
+        for base in 3..200_u64 {
+            for drift in [0, 1, 50, 100, 300, 999] {
+                let lease = u64::from(Config::lease_for_drift(base as u32, drift as u32));
+                // In the true time of a million for each tick; a lease of nothing is none.
+                let longest = lease * 1_000_000 * 1000 / (1000 - drift);
+                let shortest = (base - 1) * 1_000_000 * 1000 / (1000 + drift);
+                assert!(lease == 0 || longest <= shortest, "{base} ticks, {drift} thousandths");
+                assert!(drift > 300 || base < 20 || lease * 3 > base, "{base}, {drift}: {lease}");
+            }
+        }
+        assert_eq!(Config::lease_for_drift(15, 0), 14);
+        assert_eq!(Config::lease_for_drift(u32::MAX, 2000), 0);
+    }
+
+    #[test]
+    fn leases_and_quiet_times_that_can_not_work_are_refused() {
+        let config = Config::new(NodeId(1), 1);
+        let lease = Config { lease_ticks: 15, ..config.clone() };
+        assert_eq!(lease.check(), Err(ConfigError::LeaseTooLong { below_ticks: 15 }));
+        let hasty = Config { quiet_ticks: 1, link_cycle_ticks: 2, ..config.clone() };
+        assert_eq!(hasty.check(), Err(ConfigError::QuietTooShort { least_ticks: 2 }));
+        let endless = Config { quiet_ticks: u32::MAX, ..config };
+        assert!(matches!(endless.check(), Err(ConfigError::TimeoutTooLong { .. })));
+    }
+}
