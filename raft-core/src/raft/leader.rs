@@ -14,16 +14,22 @@ use crate::wire::{Acknowledge, Reject};
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_leader(&mut self, ticks: u32) -> Result<(), Fault> {
         let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
+        let last = self.log.last().index;
         match leading.advance(ticks, &self.config) {
             Call::Wait => {}
-            Call::Round => leading.begin_round(),
+            Call::Round => {
+                // Whoever has not answered the last one in all that time is silent.
+                if leading.is_quiet() && !leading.all_have_all(leading.round, last) {
+                    leading.calm = 0;
+                }
+                leading.begin_round();
+            }
             Call::Quorum(since) => {
                 let membership = &self.configuration.membership;
                 if !leading.has_echoed(membership, self.config.id, since) {
                     self.follow_nobody();
                     return Ok(());
                 }
-                let last = self.log.last().index;
                 leading.grow_calm(&self.config, since, last, self.committed == last);
                 leading.begin_quorum();
             }

@@ -8,6 +8,7 @@
 use super::role::Leading;
 use super::{Raft, Role};
 use crate::config::Config;
+use crate::progress::Flow;
 use crate::types::{Index, Round, Term};
 
 /// So many times in a row nothing was to be done: the heartbeats say so.
@@ -24,10 +25,18 @@ pub(super) fn stretch(quiet_ticks: u32) -> u32 {
 impl Leading {
     /// A quorum was there; were all there, since this round, and is there nothing to be done?
     pub(super) fn grow_calm(&mut self, config: &Config, since: Round, last: Index, done: bool) {
-        let idle =
-            self.followers.iter().all(|peer| peer.echoed >= since && peer.matched.get() == last);
-        let calm = idle && done && config.quiet_ticks > 0 && self.transfer.is_none();
+        let idle = done && config.quiet_ticks > 0 && self.transfer.is_none();
+        let calm = idle && self.all_have_all(since, last);
         self.calm = if calm { QUIET.min(self.calm + 1) } else { 0 };
+    }
+
+    /// Whether each follower has said, since this round, that it has everything.
+    #[inline(never)]
+    pub(super) fn all_have_all(&self, since: Round, last: Index) -> bool {
+        self.followers.iter().all(|peer| {
+            let has_all = peer.matched.get() == last && peer.flow == Flow::Replicate;
+            has_all && peer.echoed >= since
+        })
     }
 
     /// There is something to be done: everyone hears it at once, as far as they wait longer.
@@ -35,13 +44,6 @@ impl Leading {
     pub(super) fn wake(&mut self) {
         self.calm = 0;
         self.begin_round();
-    }
-
-    /// Another round begins: whoever has not answered the last one in all that time is silent.
-    pub(super) fn heed_silence(&mut self) {
-        if self.is_quiet() && self.followers.iter().any(|peer| peer.echoed < self.round) {
-            self.calm = 0;
-        }
     }
 
     pub(super) const fn is_quiet(&self) -> bool {

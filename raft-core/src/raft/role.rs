@@ -216,11 +216,7 @@ impl Leading {
             self.quorum_grace = self.quorum_ticks.saturating_add(config.link_cycle_ticks);
             return Call::Round;
         }
-        if self.round_ticks < self.round_wait(config) {
-            return Call::Wait;
-        }
-        self.heed_silence();
-        Call::Round
+        if self.round_ticks >= self.round_wait(config) { Call::Round } else { Call::Wait }
     }
 
     /// Everyone is owed a heartbeat, and is asked again for what is still open.

@@ -36,11 +36,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(None) };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let mut stock = Stock::of(log, config, term, leading, self.committed);
-        if leading.calm > 0 && leading.followers.iter().any(|peer| stock.is_appended_to(peer)) {
+        if leading.calm > 0 && !leading.all_have_all(Round(0), log.last().index) {
             leading.wake();
-            stock = Stock::of(log, config, term, leading, self.committed);
         }
+        let stock = Stock::of(log, config, term, leading, self.committed);
         let mut at = leading.served;
         for _ in 0..leading.followers.len() {
             if at >= leading.followers.len() {
@@ -88,10 +87,6 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
     ) -> Self {
         let quiet_ticks = leading.announced(config);
         Self { log, config, term, round: leading.round, committed, quiet_ticks }
-    }
-
-    fn is_appended_to(&self, follower: &Progress) -> bool {
-        matches!(self.owed_to(follower), Some(Supply::Append(_)))
     }
 
     fn owed_to(&self, follower: &Progress) -> Option<Supply> {
