@@ -34,8 +34,8 @@ pub struct Config {
     /// see [`Config::lease_for_drift`]. Zero, as it is at first: never.
     pub lease_ticks: u32,
     /// How often a leader speaks when everyone has had everything for some time, the same on every
-    /// node, and no less than the link's cycle. Elections then wait for three of these longer. Zero,
-    /// as it is at first: as often as ever.
+    /// node, and no less than the link's cycle. Elections then wait for three of these longer.
+    /// Zero, as it is at first: as often as ever.
     pub quiet_ticks: u32,
 }
 
@@ -67,10 +67,11 @@ impl Config {
     /// time, by [`Node::advance`](crate::Node::advance), before it is asked anything.
     pub const fn lease_for_drift(base_timeout_ticks: u32, thousandths: u32) -> u32 {
         // One tick is lost at either end: time is seen when a tick is over.
-        let base = base_timeout_ticks.saturating_sub(1) as u64;
-        let (slow, fast) = (1000_u32.saturating_sub(thousandths), 1000 + thousandths as u64);
-        let ticks = base * slow as u64 / fast;
-        if ticks < u32::MAX as u64 { ticks as u32 } else { u32::MAX }
+        let base = base_timeout_ticks.saturating_sub(1);
+        let drift = if thousandths < 1000 { thousandths } else { 1000 };
+        let (slow, fast) = (1000 - drift, 1000 + drift);
+        // In two steps, so that no product is too large.
+        base / fast * slow + base % fast * slow / fast
     }
 
     /// Says what can't work, if anything.

@@ -16,8 +16,8 @@ where
     M: Machine,
 {
     /// How many ticks may pass before this node has something to do, if no input comes. Zero while
-    /// there is something to flush, transmit, apply or [poll](Node::poll_read); `u32::MAX` if time alone never changes
-    /// anything.
+    /// there is something to flush, transmit, apply or [poll](Node::poll_read); `u32::MAX` if time
+    /// alone never changes anything.
     pub fn ticks_until_due(&self) -> u32 {
         let raft = &self.raft;
         if raft.wants_flush() || raft.owes() || self.can_apply() {
