@@ -13,12 +13,14 @@ pub(crate) struct Clock {
     waited: u32,
     /// How long to wait before standing for election.
     timeout: u32,
+    /// How much longer than else a leader may be silent, as it said when it was heard last.
+    stretch: u32,
 }
 
 impl Clock {
     /// A clock that has heard a leader just now, or never.
     pub(crate) fn new(timeout: u32, heard: bool) -> Self {
-        Self { quiet: if heard { 0 } else { u32::MAX }, waited: 0, timeout }
+        Self { quiet: if heard { 0 } else { u32::MAX }, waited: 0, timeout, stretch: 0 }
     }
 
     pub(crate) fn advance(&mut self, ticks: u32) {
@@ -30,6 +32,12 @@ impl Clock {
     pub(crate) fn hear(&mut self) {
         self.quiet = 0;
         self.waited = 0;
+        self.stretch = 0;
+    }
+
+    /// The leader that was just heard may be silent for so much longer.
+    pub(crate) fn stretch(&mut self, ticks: u32) {
+        self.stretch = ticks;
     }
 
     /// There is no leader to be heard any more.
@@ -41,6 +49,7 @@ impl Clock {
     pub(crate) fn wait(&mut self, timeout: u32) {
         self.waited = 0;
         self.timeout = timeout;
+        self.stretch = 0;
     }
 
     /// Makes one part of the wait that is under way longer or shorter.
@@ -48,13 +57,18 @@ impl Clock {
         self.timeout = self.timeout.saturating_sub(before).saturating_add(now);
     }
 
-    /// Ticks since a leader was last heard.
-    pub(crate) const fn quiet(&self) -> u32 {
-        self.quiet
+    /// Whether a leader was heard in this time, or in the longer one that it asked for.
+    pub(crate) const fn hears_leader(&self, base_ticks: u32) -> bool {
+        self.quiet < base_ticks + self.stretch
+    }
+
+    /// Whether the leader said that it would be silent for longer.
+    pub(crate) const fn is_stretched(&self) -> bool {
+        self.stretch > 0
     }
 
     /// Ticks until the wait is over.
     pub(crate) const fn left(&self) -> u32 {
-        self.timeout.saturating_sub(self.waited)
+        (self.timeout + self.stretch).saturating_sub(self.waited)
     }
 }

@@ -10,7 +10,9 @@ use crate::types::NodeId;
 pub struct Config {
     /// This node, as its peers know it.
     pub id: NodeId,
-    /// Where the random election timeouts start. Any number; equal ones on two nodes do no harm.
+    /// Where the random election timeouts start, and the numbers of questions. Any number that is
+    /// another at each start, or an answer from before a restart may be taken for one to a later
+    /// read of a follower; equal ones on two nodes do no harm.
     pub seed: u32,
     /// The shortest election timeout, the same on every node of the cluster. Each election waits
     /// a random time between this and twice this.
@@ -41,6 +43,13 @@ pub struct Config {
     /// How many bytes of a snapshot a leader sends in a tick. As many as the window of bytes are on
     /// their way at once.
     pub pace_bytes: u32,
+    /// For how long a quorum's echo allows reads without asking again, from when it was asked for:
+    /// see [`Config::lease_for_drift`]. Zero, as it is at first: never.
+    pub lease_ticks: u32,
+    /// How often a leader speaks when everyone has had everything for some time, the same on every
+    /// node, and no less than the link's cycle. Elections then wait for three of these longer.
+    /// Zero, as it is at first: as often as ever.
+    pub quiet_ticks: u32,
 }
 
 impl Config {
@@ -67,7 +76,22 @@ impl Config {
             compact_percent: 75,
             keep_entries: 32,
             pace_bytes: 4096,
+            lease_ticks: 0,
+            quiet_ticks: 0,
         }
+    }
+
+    /// The longest lease that is safe with this base timeout, where no node's clock ever runs
+    /// faster or slower than it should by more than so many thousandths: on **every** node, and
+    /// without ever jumping ahead. A node that is stopped and goes on later must be told of that
+    /// time, by [`Node::advance`](crate::Node::advance), before it is asked anything.
+    pub const fn lease_for_drift(base_timeout_ticks: u32, thousandths: u32) -> u32 {
+        // One tick is lost at either end: time is seen when a tick is over.
+        let base = base_timeout_ticks.saturating_sub(1);
+        let drift = if thousandths < 1000 { thousandths } else { 1000 };
+        let (slow, fast) = (1000 - drift, 1000 + drift);
+        // In two steps, so that no product is too large.
+        base / fast * slow + base % fast * slow / fast
     }
 
     /// Says what can't work, if anything.
@@ -84,6 +108,15 @@ impl Config {
         }
         if self.base_timeout_ticks.max(self.extra_wait_ticks) > Self::TICKS_MAX {
             return Err(ConfigError::TimeoutTooLong { most_ticks: Self::TICKS_MAX });
+        }
+        if self.quiet_ticks > Self::QUIET_TICKS_MAX {
+            return Err(ConfigError::TimeoutTooLong { most_ticks: Self::QUIET_TICKS_MAX });
+        }
+        if self.quiet_ticks > 0 && self.quiet_ticks < self.link_cycle_ticks {
+            return Err(ConfigError::QuietTooShort { least_ticks: self.link_cycle_ticks });
+        }
+        if self.lease_ticks >= self.base_timeout_ticks {
+            return Err(ConfigError::LeaseTooLong { below_ticks: self.base_timeout_ticks });
         }
         if self.frame_bytes < Self::FRAME_BYTES_MIN {
             return Err(ConfigError::FrameTooSmall { least_bytes: Self::FRAME_BYTES_MIN });
@@ -103,8 +136,11 @@ impl Config {
     /// What an append needs beside the body of its one entry, up to the index 2^42.
     pub(crate) const APPEND_BYTES: usize = 28;
 
-    /// Sums of three waits stay below `u32::MAX`, which means "never".
+    /// Sums of four waits stay below `u32::MAX`, which means "never".
     pub(crate) const TICKS_MAX: u32 = u32::MAX / 4;
+
+    /// Three of these are a wait.
+    pub(crate) const QUIET_TICKS_MAX: u32 = Self::TICKS_MAX / 3;
 }
 
 /// Why a [`Config`] was refused.
@@ -120,10 +156,20 @@ pub enum ConfigError {
         /// What would do.
         least_ticks: u32,
     },
-    /// `base_timeout_ticks` or `extra_wait_ticks` can't be counted.
+    /// `base_timeout_ticks`, `extra_wait_ticks` or `quiet_ticks` can't be counted.
     TimeoutTooLong {
         /// What would do.
         most_ticks: u32,
+    },
+    /// `quiet_ticks` is below one cycle of the link: nobody could answer in time.
+    QuietTooShort {
+        /// What would do.
+        least_ticks: u32,
+    },
+    /// `lease_ticks` is no shorter than `base_timeout_ticks`, after which others may lead.
+    LeaseTooLong {
+        /// What would be too long still.
+        below_ticks: u32,
     },
     /// `frame_bytes` does not hold a vote request, let alone an entry.
     FrameTooSmall {
@@ -139,4 +185,38 @@ pub enum ConfigError {
     },
     /// `compact_percent` is not from 1 to 100.
     NotPercent(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A leader's clock as slow as stated and a voter's as fast: the lease ends before the voter
+    /// has waited one base timeout, though each sees a tick only when it is over.
+    #[test]
+    fn a_lease_ends_before_anybody_votes() {
+        for base in 3..200_u64 {
+            for drift in [0, 1, 50, 100, 300, 999] {
+                let lease = u64::from(Config::lease_for_drift(base as u32, drift as u32));
+                // In the true time of a million for each tick; a lease of nothing is none.
+                let longest = lease * 1_000_000 * 1000 / (1000 - drift);
+                let shortest = (base - 1) * 1_000_000 * 1000 / (1000 + drift);
+                assert!(lease == 0 || longest <= shortest, "{base} ticks, {drift} thousandths");
+                assert!(drift > 300 || base < 20 || lease * 3 > base, "{base}, {drift}: {lease}");
+            }
+        }
+        assert_eq!(Config::lease_for_drift(15, 0), 14);
+        assert_eq!(Config::lease_for_drift(u32::MAX, 2000), 0);
+    }
+
+    #[test]
+    fn leases_and_quiet_times_that_can_not_work_are_refused() {
+        let config = Config::new(NodeId(1), 1);
+        let lease = Config { lease_ticks: 15, ..config.clone() };
+        assert_eq!(lease.check(), Err(ConfigError::LeaseTooLong { below_ticks: 15 }));
+        let hasty = Config { quiet_ticks: 1, link_cycle_ticks: 2, ..config.clone() };
+        assert_eq!(hasty.check(), Err(ConfigError::QuietTooShort { least_ticks: 2 }));
+        let endless = Config { quiet_ticks: u32::MAX, ..config };
+        assert!(matches!(endless.check(), Err(ConfigError::TimeoutTooLong { .. })));
+    }
 }

@@ -115,7 +115,7 @@ pub use crate::node::{CompactError, FlushError, Node, RecoverError};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};
-pub use crate::raft::{ProposeError, TransferError};
+pub use crate::raft::{ProposeError, READS_MAX, ReadError, ReadOutcome, ReadTicket, TransferError};
 pub use crate::session::{Reply, Request, Sessions, SubmitError, Submitted};
 pub use crate::snapshot::{LoadError, Loader, Saver};
 pub use crate::status::{

@@ -48,10 +48,12 @@ pub(crate) struct Progress {
     pub(crate) counted: bool,
     /// Whether it was heard since the last question for a quorum.
     pub(crate) present: bool,
+    /// The number of what it wanted to read last.
+    pub(crate) question: u32,
 }
 
 /// What [`MEMBERS_MAX`] says that a member costs its leader.
-const _: () = assert!(size_of::<Progress>() <= 40);
+const _: () = assert!(size_of::<Progress>() <= 48);
 
 impl Progress {
     /// A follower of which nothing is known: the logs may meet just before `next`.
@@ -68,6 +70,7 @@ impl Progress {
             owed_heartbeat: false,
             counted: true,
             present: false,
+            question: 0,
         }
     }
 

@@ -178,6 +178,9 @@ pub struct Status {
     pub admitted: bool,
     /// To whom it hands over, if it leads and does.
     pub transferring: Option<NodeId>,
+    /// Whether heartbeats are as rare as [`Config::quiet_ticks`](crate::Config::quiet_ticks) says,
+    /// as far as it knows.
+    pub quiet: bool,
     /// The followers, if it leads.
     pub peers: heapless::Vec<PeerStatus, PEERS_MAX>,
     /// What it counted.

@@ -16,14 +16,16 @@ where
     M: Machine,
 {
     /// How many ticks may pass before this node has something to do, if no input comes. Zero while
-    /// there is something to flush, transmit or apply; `u32::MAX` if time alone never changes
-    /// anything.
+    /// there is something to flush, transmit, apply or [poll](Node::poll_read); `u32::MAX` if time
+    /// alone never changes anything.
     pub fn ticks_until_due(&self) -> u32 {
-        let owes = self.raft.owes() || self.owes_forward().is_some();
+        let raft = &self.raft;
+        let owes = raft.owes() || self.owes_forward().is_some();
         if self.wants_flush() || owes || self.can_apply() {
             return 0;
         }
-        self.raft.deadline().unwrap_or(u32::MAX).min(self.forward_due())
+        let waits = raft.read_left(self.applied).min(self.forward_due());
+        raft.deadline().unwrap_or(u32::MAX).min(waits)
     }
 
     /// Who leads, if it is known.
@@ -52,6 +54,7 @@ where
             admitted: raft.admitted(),
             peers,
             transferring: raft.transferring(),
+            quiet: raft.is_quiet(),
             counters: raft.counters().clone(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,

@@ -4,6 +4,7 @@
 //! datagrams to and from its part of the consensus, in the order that keeps promises.
 
 mod looks;
+mod reads;
 mod recovery;
 mod snapshot;
 mod submit;
@@ -27,6 +28,7 @@ use crate::wire::{CHUNK_TAG, FORWARD_TAG, Frame, Packet, Recipient};
 /// [`advance`](Node::advance) (call them before any other input that happened later),
 /// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
 /// [`transfer`](Node::transfer), [`abort_transfer`](Node::abort_transfer),
+/// [`read`](Node::read), [`read_lease`](Node::read_lease),
 /// [`set_extra_wait`](Node::set_extra_wait).
 ///
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
@@ -34,7 +36,7 @@ use crate::wire::{CHUNK_TAG, FORWARD_TAG, Frame, Packet, Recipient};
 /// later. A leader's heartbeats and appends may leave in between; promises wait by themselves.
 ///
 /// **Outputs** are asked for until there are none: [`transmit`](Node::transmit),
-/// [`apply`](Node::apply), [`poll_event`](Node::poll_event).
+/// [`apply`](Node::apply), [`poll_read`](Node::poll_read), [`poll_event`](Node::poll_event).
 ///
 /// **Looks** change nothing: [`status`](Node::status), [`leader`](Node::leader),
 /// [`ticks_until_due`](Node::ticks_until_due), [`machine`](Node::machine).

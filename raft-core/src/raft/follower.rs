@@ -3,6 +3,7 @@
 //! An append never truncates what it does not contradict: it may be late, or come twice. What is
 //! acknowledged, and what commits, goes only as far as this very leader's appends have matched.
 
+use super::quiet::stretch;
 use super::role::Following;
 use super::{Raft, Role, Stop};
 use crate::log::Entries;
@@ -17,6 +18,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         following.hear(heartbeat.round);
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
+        self.clock.stretch(stretch(heartbeat.quiet_ticks));
         Ok(())
     }
 

@@ -15,20 +15,27 @@ use crate::wire::{Acknowledge, Reject};
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_leader(&mut self, ticks: u32) -> Result<(), Fault> {
         let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
+        let last = self.log.last().index;
         match leading.advance(ticks, &self.config) {
             Call::Wait => {}
-            Call::Round => leading.begin_round(),
-            Call::Quorum(since) => {
-                let heard = leading.followers.iter().filter(|peer| peer.echoed >= since);
-                let mut present: NodeSet = heard.map(|peer| peer.id).collect();
-                present.insert(self.config.id);
-                if self.configuration.membership.has_quorum(present) {
-                    leading.begin_quorum();
-                } else {
-                    self.follow_nobody();
+            Call::Round => {
+                // Whoever has not answered the last one in all that time is silent.
+                if leading.is_quiet() && !leading.all_have_all(leading.round, last) {
+                    leading.calm = 0;
                 }
+                leading.begin_round();
+            }
+            Call::Quorum(since) => {
+                let membership = &self.configuration.membership;
+                if !leading.has_echoed(membership, self.config.id, since) {
+                    self.follow_nobody();
+                    return Ok(());
+                }
+                leading.grow_calm(&self.config, since, last, self.committed == last);
+                leading.begin_quorum();
             }
         }
+        self.settle_reads();
         Ok(())
     }
 
@@ -52,11 +59,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         peer.echo(round, standing);
         let lagged = peer.flow == Flow::Snapshot;
         let advanced = peer.acknowledge(index, round, settled);
+        let wait = leading.questions.wait();
         if lagged {
             self.heard_lagging(from, round);
         }
         if advanced && index.get() > self.committed {
             self.count_commits(index);
+        }
+        if wait {
+            self.settle_reads();
         }
         Ok(())
     }
@@ -74,16 +85,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
-        if !peer.may_reject(previous) {
-            return Ok(());
-        }
         let base = self.log.base().index;
-        if previous <= base {
+        if !peer.may_reject(previous) {
+            // It says nothing new, and is heard all the same.
+        } else if previous <= base {
             peer.lacks_dropped(base);
             leading.lags = true;
         } else {
             peer.reject(self.log.last_at_most(hint.term, hint.index).ok_or(Fault::Log)?);
         }
+        self.settle_reads();
         Ok(())
     }
 

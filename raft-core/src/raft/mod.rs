@@ -5,14 +5,18 @@
 //! [`Raft::transmit`] is called, from what is true at that moment.
 
 mod barrier;
+mod confirm;
 mod election;
 mod follower;
 mod forward;
 #[cfg(debug_assertions)]
 mod invariants;
 mod leader;
+mod lease;
 mod looks;
 mod pre_grant;
+mod quiet;
+mod read;
 mod receive;
 mod role;
 mod snapshot;
@@ -24,6 +28,8 @@ mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
 use self::pre_grant::PreGrant;
+use self::read::Reads;
+pub use self::read::{READS_MAX, ReadError, ReadOutcome, ReadTicket};
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::snapshot::Snapshots;
@@ -69,6 +75,7 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     /// How often this node has asked for votes.
     attempts: Round,
     turn: Turn,
+    reads: Reads,
     /// Whether this node may never lead: what it can't apply it must not take proposals for.
     retired: bool,
     fault: Option<Fault>,
@@ -161,6 +168,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             attempts: Round(0),
             turn: Turn::default(),
             retired: kept.apply_fault.is_some(),
+            reads: Reads::new(config.seed),
             fault: None,
             counters: Counters::default(),
             log,
@@ -178,6 +186,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return;
         }
         self.clock.advance(ticks);
+        self.reads.advance(ticks);
         let outcome = match &mut self.role {
             Role::Leader(_) => self.advance_leader(ticks),
             Role::Follower(_) => self.advance_follower(),
@@ -293,6 +302,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.ballot = ballot;
         self.answers = NodeSet::EMPTY;
         self.pre_grant.withdraw();
+        self.clock.stretch(0);
     }
 
     /// Becomes a follower without a leader. The vote stays what it is.
@@ -324,7 +334,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether there is, or just was, a leader that a vote would disturb.
     fn hears_leader(&self) -> bool {
         let leads = matches!(self.role, Role::Leader(_));
-        leads || self.clock.quiet() < self.config.base_timeout_ticks
+        leads || self.clock.hears_leader(self.config.base_timeout_ticks)
     }
 
     fn counted(&self) -> Counted {

@@ -44,6 +44,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 let (term, request) = opened.vote_request().ok_or(DropReason::Malformed)?;
                 let asked = matches!(request.standing, Standing::HandedOver(_));
                 if self.hears_leader() && !asked {
+                    self.doubted(term);
                     return Err(DropReason::LeaderHeard.into());
                 }
                 self.meet(from, term, request.attempt, WantsAnswer::Yes)?;
@@ -67,6 +68,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             }
             // Storage, or the machine, must be there to take it.
             Kind::Chunk | Kind::Forward => Err(DropReason::Unexpected.into()),
+            Kind::ReadRequest | Kind::ReadAnswer => {
+                let asks = opened.kind == Kind::ReadRequest;
+                let (term, read) = opened.read().ok_or(DropReason::Malformed)?;
+                self.meet(from, term, Round(read.number.into()), WantsAnswer::Yes)?;
+                let taken = if asks {
+                    self.read_asked(from, read.number)
+                } else {
+                    self.read_answered(from, &read)
+                };
+                Ok(taken?)
+            }
         }
     }
 

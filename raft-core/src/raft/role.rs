@@ -2,11 +2,15 @@
 //!
 //! A role owns its state, so that becoming something else forgets what must be forgotten.
 
+use super::confirm::Questions;
+use super::lease::Ages;
+use super::read::NEVER_ASKED;
 use super::stream::Stream;
 use super::transfer::Transfer;
 use crate::config::Config;
 use crate::node_set::NodeSet;
 use crate::progress::{PEERS_MAX, Progress};
+use crate::quorum::Membership;
 use crate::types::{Index, NodeId, Position, Round};
 
 /// A node's role with the state of it.
@@ -38,6 +42,8 @@ pub(crate) struct Following {
     /// What the last acknowledgement said.
     pub(super) echoed: Round,
     pub(super) reported: Index,
+    /// The round heard last when the leader was asked what may be read.
+    pub(super) asked_in: Round,
 }
 
 impl Following {
@@ -52,6 +58,7 @@ impl Following {
             owes_stage: false,
             echoed: Round(0),
             reported: Index::ZERO,
+            asked_in: NEVER_ASKED,
         }
     }
 }
@@ -170,6 +177,12 @@ pub(crate) struct Leading {
     pub(super) stream: Option<Stream>,
     /// The last one that was.
     pub(super) streamed: NodeId,
+    /// How often another node was told to stand in this term: then no lease holds any more.
+    pub(super) told: u32,
+    /// How often in a row nothing was to be done when a quorum was asked for.
+    pub(super) calm: u32,
+    pub(super) ages: Ages,
+    pub(super) questions: Questions,
 }
 
 /// What a leader's clock calls for.
@@ -200,6 +213,10 @@ impl Leading {
             lags: false,
             stream: None,
             streamed: NodeId(0),
+            told: 0,
+            calm: 0,
+            ages: Ages::new(),
+            questions: Questions::default(),
         }
     }
 
@@ -211,22 +228,24 @@ impl Leading {
         self.stream.iter_mut().filter(|_| ticks > 0).for_each(|stream| stream.advance(config));
         self.round_ticks = self.round_ticks.saturating_add(ticks);
         self.quorum_ticks = self.quorum_ticks.saturating_add(ticks);
+        self.ages.advance(ticks);
         if self.quorum_ticks >= self.quorum_wait(config) {
-            let slept = ticks > config.heartbeat_ticks && self.quorum_grace == 0;
-            if !slept || self.quorum_ticks >= Self::quorum_most(config) {
+            let slept = ticks > self.heartbeat_ticks(config) && self.quorum_grace == 0;
+            if !slept || self.quorum_ticks >= self.quorum_most(config) {
                 return Call::Quorum(self.quorum_round);
             }
             // It slept through the answers, or did not ask: they may be waiting to be received.
             self.quorum_grace = self.quorum_ticks.saturating_add(config.link_cycle_ticks);
             return Call::Round;
         }
-        if self.round_ticks >= config.heartbeat_ticks { Call::Round } else { Call::Wait }
+        if self.round_ticks >= self.round_wait(config) { Call::Round } else { Call::Wait }
     }
 
     /// Everyone is owed a heartbeat, and is asked again for what is still open.
     pub(super) fn begin_round(&mut self) {
         self.round = Round(self.round.0 + 1);
         self.round_ticks = 0;
+        self.ages.begin_round();
         self.followers.iter_mut().for_each(Progress::begin_round);
         self.transfer.iter_mut().for_each(Transfer::begin_round);
     }
@@ -249,9 +268,22 @@ impl Leading {
         }
     }
 
+    /// Whether anybody may have heard the round under way.
+    pub(super) fn round_has_left(&self) -> bool {
+        self.last_left >= self.round
+    }
+
+    /// Whether a quorum has echoed this round, or a later one. A leader needs no echo of its own.
+    pub(super) fn has_echoed(&self, membership: &Membership, own: NodeId, round: Round) -> bool {
+        let heard = self.followers.iter().filter(|peer| peer.echoed >= round);
+        let mut present: NodeSet = heard.map(|peer| peer.id).collect();
+        present.insert(own);
+        membership.has_quorum(present)
+    }
+
     /// Ticks until time calls for something; `None` for a leader of nobody.
     pub(super) fn left(&self, config: &Config) -> Option<u32> {
-        let round = config.heartbeat_ticks.saturating_sub(self.round_ticks);
+        let round = self.round_wait(config).saturating_sub(self.round_ticks);
         let quorum = self.quorum_wait(config).saturating_sub(self.quorum_ticks);
         let most = config.base_timeout_ticks;
         let transfer = self.transfer.as_ref().map_or(u32::MAX, |transfer| transfer.left(most));
@@ -264,15 +296,24 @@ impl Leading {
         self.followers.iter_mut().find(|follower| follower.id == id)
     }
 
+    /// A round lasts until the next heartbeat; where somebody waits to read, no longer than a trip.
+    fn round_wait(&self, config: &Config) -> u32 {
+        if self.questions.want_round() {
+            config.heartbeat_ticks.min(config.link_cycle_ticks)
+        } else {
+            self.heartbeat_ticks(config)
+        }
+    }
+
     /// A quorum is asked for after one base timeout if two rounds have left by then, so that there
     /// was something to answer, and in any case after two.
     fn quorum_wait(&self, config: &Config) -> u32 {
-        let most = Self::quorum_most(config);
-        let least = if self.rounds_left >= 2 { config.base_timeout_ticks } else { most };
+        let most = self.quorum_most(config);
+        let least = if self.rounds_left >= 2 { self.base_ticks(config) } else { most };
         least.max(self.quorum_grace).min(most)
     }
 
-    fn quorum_most(config: &Config) -> u32 {
-        config.base_timeout_ticks.saturating_mul(2)
+    fn quorum_most(&self, config: &Config) -> u32 {
+        self.base_ticks(config).saturating_mul(2)
     }
 }

@@ -5,6 +5,7 @@
 //! follower's answers say.
 
 use super::Role;
+use super::role::Leading;
 use super::{Raft, transmit::Sent};
 use crate::config::Config;
 use crate::log::{Entries, Log};
@@ -27,6 +28,7 @@ struct Stock<'a, B> {
     term: Term,
     round: Round,
     committed: Index,
+    quiet_ticks: u32,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
@@ -34,7 +36,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(None) };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        if leading.calm > 0 && !leading.all_have_all(Round(0), log.last().index) {
+            leading.wake();
+        }
+        let stock = Stock::of(log, config, term, leading, self.committed);
         let mut at = leading.served;
         for _ in 0..leading.followers.len() {
             if at >= leading.followers.len() {
@@ -71,12 +76,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn owes_supply(&self) -> bool {
         let Role::Leader(leading) = &self.role else { return false };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        let stock = Stock::of(log, config, term, leading, self.committed);
         leading.followers.iter().any(|follower| stock.owed_to(follower).is_some())
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
+impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
+    fn of(
+        log: &'a Log<B>,
+        config: &'a Config,
+        term: Term,
+        leading: &Leading,
+        committed: Index,
+    ) -> Self {
+        let quiet_ticks = leading.announced(config);
+        Self { log, config, term, round: leading.round, committed, quiet_ticks }
+    }
+
     fn owed_to(&self, follower: &Progress) -> Option<Supply> {
         let most = match follower.flow {
             _ if follower.paused => 0,
@@ -110,7 +126,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
     fn heartbeat(&self, follower: &mut Progress, buffer: &mut [u8]) -> Option<usize> {
         let (round, committed) = (self.round, self.committed);
         follower.owed_heartbeat = false;
-        let message = Message::Heartbeat(Heartbeat { round, committed });
+        let quiet_ticks = self.quiet_ticks;
+        let message = Message::Heartbeat(Heartbeat { round, committed, quiet_ticks });
         wire::encode(&Datagram { term: self.term, message }, buffer)
     }
 

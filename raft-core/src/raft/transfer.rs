@@ -112,6 +112,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let message = Message::HandOver(HandOver { round: leading.round });
         let length = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
         leading.transfer.as_mut()?.owed = false;
+        leading.told = leading.told.saturating_add(1);
         Some((to, length))
     }
 

@@ -55,6 +55,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 || self.owes_report()
                 || self.owed_request() != Ok(None)
                 || self.owes_hand_over()
+                || self.owes_question()
+                || self.owes_read_answer()
                 || self.owes_supply()
                 || self.lags() && self.owes_chunk())
     }
@@ -75,8 +77,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Ok(Some(sent));
         }
         let sent = match &self.role {
+            // Every question, and every answer to one, costs a round: they starve nobody.
+            Role::Follower(_) if self.owes_question() => self.speak_of_reads(buffer),
             Role::Follower(_) => self.report(buffer)?,
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
+            Role::Leader(leading) if leading.questions.are_confirmed() => {
+                self.speak_of_reads(buffer)
+            }
             Role::Leader(leading) => {
                 let told = match &leading.transfer {
                     Some(_) => self.hand_over(buffer),
@@ -236,7 +243,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(Some((peer, Message::VoteRequest(request))))
     }
 
-    fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
+    pub(super) fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
         wire::encode(&Datagram { term: self.ballot.term, message }, buffer)
     }
 }

@@ -11,7 +11,8 @@
 
 use super::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, Forward, HandOver,
-    Heartbeat, Message, Reject, Staged, Standing, VERSION, VoteAnswer, VoteRequest,
+    Heartbeat, Message, ReadAnswer, ReadRequest, Reject, Staged, Standing, VERSION, VoteAnswer,
+    VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     Chunk,
     Staged,
     Forward,
+    ReadRequest,
+    ReadAnswer,
 }
 
 /// What a piece of a snapshot begins with: a node looks for it before all others, because it needs
@@ -54,6 +57,8 @@ impl Kind {
             Self::Chunk => 8,
             Self::Staged => 9,
             Self::Forward => 12,
+            Self::ReadRequest => 10,
+            Self::ReadAnswer => 11,
         }
     }
 
@@ -62,7 +67,7 @@ impl Kind {
         Some(match number {
             1 => (Self::VoteRequest, PRE | HANDED_OVER),
             2 => (Self::VoteAnswer, PRE | GRANTED),
-            3 => (Self::Heartbeat, 0),
+            3 => (Self::Heartbeat, QUIET),
             4 => (Self::Append, 0),
             5 => (Self::Acknowledge, UNCOUNTED | SETTLED),
             6 => (Self::Reject, UNCOUNTED),
@@ -70,6 +75,8 @@ impl Kind {
             8 => (Self::Chunk, BEGINS),
             9 => (Self::Staged, UNCOUNTED),
             12 => (Self::Forward, 0),
+            10 => (Self::ReadRequest, 0),
+            11 => (Self::ReadAnswer, 0),
             _ => return None,
         })
     }
@@ -79,6 +86,8 @@ impl Kind {
 const PRE: u8 = 1;
 /// Of vote requests: the leader asked for it.
 const HANDED_OVER: u8 = 2;
+/// Of heartbeats: the next may come late, and how late follows.
+const QUIET: u8 = 1;
 /// Of answers: yes.
 const GRANTED: u8 = 2;
 /// Of acknowledgements and rejects: the sender's word does not count.
@@ -114,8 +123,10 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
             };
             write(buffer, Kind::VoteAnswer, flags, term, &[number.0])
         }
-        Message::Heartbeat(Heartbeat { round, committed }) => {
-            write(buffer, Kind::Heartbeat, 0, term, &[round.0, committed.0])
+        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
+            let fields = [round.0, committed.0, u64::from(*quiet_ticks)];
+            let (flags, count) = if *quiet_ticks > 0 { (QUIET, 3) } else { (0, 2) };
+            write(buffer, Kind::Heartbeat, flags, term, fields.get(..count)?)
         }
         Message::Append(append) => write_append(append, term, buffer),
         Message::Acknowledge(acknowledge) => write_acknowledge(acknowledge, term, buffer),
@@ -137,6 +148,12 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
         Message::Staged(Staged { round, checksum, held, standing }) => {
             let fields = [round.0, u64::from(*checksum), u64::from(*held)];
             write(buffer, Kind::Staged, uncounted(*standing), term, &fields)
+        }
+        Message::ReadRequest(ReadRequest { number }) => {
+            write(buffer, Kind::ReadRequest, 0, term, &[u64::from(*number)])
+        }
+        Message::ReadAnswer(ReadAnswer { number, index }) => {
+            write(buffer, Kind::ReadAnswer, 0, term, &[u64::from(*number), index.0])
         }
     }
 }
@@ -192,6 +209,10 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         Kind::Chunk => opened.chunk().map(|(term, it)| (term, Message::Chunk(it))),
         Kind::Forward => opened.forward().map(|(term, it)| (term, Message::Forward(it))),
         Kind::Staged => opened.staged().map(|(term, it)| (term, Message::Staged(it))),
+        Kind::ReadRequest => opened.read().map(|(term, ReadAnswer { number, .. })| {
+            (term, Message::ReadRequest(ReadRequest { number }))
+        }),
+        Kind::ReadAnswer => opened.read().map(|(term, it)| (term, Message::ReadAnswer(it))),
     }
     .ok_or(DecodeError::Malformed)?;
     Ok(Datagram { term, message })
@@ -251,9 +272,12 @@ impl<'a> Opened<'a> {
     }
 
     pub(crate) fn heartbeat(mut self) -> Option<(Term, Heartbeat)> {
-        let [term, round, committed] = self.only()?;
-        let heartbeat = Heartbeat { round: Round(round), committed: index(committed)? };
-        Some((Term(word(term)?), heartbeat))
+        let [term, round, committed] = self.reader.numbers()?;
+        let (round, committed) = (Round(round), index(committed)?);
+        let quiet_ticks = if self.flags & QUIET != 0 { self.reader.word()? } else { 0 };
+        let whole = self.reader.0.is_empty();
+        let heartbeat = Heartbeat { round, committed, quiet_ticks };
+        whole.then_some((Term(word(term)?), heartbeat))
     }
 
     #[inline(always)] // What it gives is large, and its caller takes it apart at once.
@@ -322,6 +346,15 @@ impl<'a> Opened<'a> {
         let (round, standing) = (Round(round), self.counted());
         let (checksum, held) = (word(checksum)?, word(held)?);
         Some((Term(word(term)?), Staged { round, checksum, held, standing }))
+    }
+
+    /// An answer, or a request, which has no index.
+    pub(crate) fn read(mut self) -> Option<(Term, ReadAnswer)> {
+        let answers = self.kind == Kind::ReadAnswer;
+        let [term, number] = self.reader.numbers()?;
+        let up_to = if answers { self.reader.number()? } else { 0 };
+        let answer = ReadAnswer { number: word(number)?, index: index(up_to)? };
+        self.reader.0.is_empty().then_some((Term(word(term)?), answer))
     }
 
     /// Numbers, and nothing behind them.

@@ -54,6 +54,10 @@ pub enum Message<'a> {
     Staged(Staged),
     /// "Have this applied."
     Forward(Forward<'a>),
+    /// "What must my machine have seen before it may be read?"
+    ReadRequest(ReadRequest),
+    /// "Everything up to here."
+    ReadAnswer(ReadAnswer),
 }
 
 /// "May I lead?"
@@ -86,6 +90,8 @@ pub struct Heartbeat {
     pub round: Round,
     /// The leader's commit.
     pub committed: Index,
+    /// For how many ticks this may be the last one, in quiet mode; else zero.
+    pub quiet_ticks: u32,
 }
 
 /// "After this entry come these."
@@ -172,6 +178,24 @@ pub struct Staged {
 pub struct Forward<'a> {
     /// The command; encoding leaves it to the caller.
     pub command: &'a [u8],
+}
+
+/// "What must my machine have seen before it may be read?"
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReadRequest {
+    /// Tells the questions of one node apart, those from before a restart too.
+    pub number: u32,
+}
+
+/// "Everything up to here."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReadAnswer {
+    /// The question's.
+    pub number: u32,
+    /// Nothing above it was committed when the question was asked.
+    pub index: Index,
 }
 
 /// Whether a vote is asked for, or only whether there would be one.

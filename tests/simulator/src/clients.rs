@@ -10,7 +10,7 @@ use crate::plan::{Plan, Temper};
 use crate::random::Random;
 use crate::register::Request;
 use crate::registers::{Command, KEYS, Output};
-use raft_core::{NodeId, Position, ProposeError};
+use raft_core::{Index, NodeId, Position, ProposeError};
 
 /// What a client is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -236,17 +236,24 @@ impl Clients {
         Some(Answer { position, client: client.id, sequence: client.sequence })
     }
 
-    /// What they asked for that may have been done, and the order in which what is committed was.
+    /// What they asked for that may have been done, and what was read, each just behind an index;
+    /// and the order in which what is committed was done, and read.
     pub fn operations(
         self,
+        reads: Vec<(Index, Operation)>,
         is_committed: impl Fn(Position) -> bool,
     ) -> (Vec<Operation>, Vec<usize>) {
-        let (places, operations): (Vec<Position>, Vec<Operation>) =
+        let (places, mut operations): (Vec<Position>, Vec<Operation>) =
             self.operations.into_iter().flatten().unzip();
-        let mut order: Vec<usize> =
-            (0..places.len()).filter(|&at| is_committed(places[at])).collect();
-        order.sort_by_key(|&at| places[at].index);
-        (operations, order)
+        let committed = places.iter().enumerate().filter(|(_, place)| is_committed(**place));
+        let mut order: Vec<_> = committed.map(|(at, place)| (place.index, false, 0, at)).collect();
+        for (index, read) in reads {
+            // Of those that saw the same, whoever asked first saw it first.
+            order.push((index, true, read.invoked, operations.len()));
+            operations.push(read);
+        }
+        order.sort_unstable();
+        (operations, order.into_iter().map(|(.., at)| at).collect())
     }
 
     /// Whether every client has nothing left to wait for.

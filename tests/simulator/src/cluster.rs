@@ -40,8 +40,12 @@ pub struct Settings {
     pub snapshot_bytes: usize,
     /// Which cluster.
     pub cluster: u64,
-    /// The node's seed.
+    /// The node's seed, at its first start.
     pub seed: u32,
+    /// `lease_ticks`.
+    pub lease: u32,
+    /// `quiet_ticks`.
+    pub quiet: u32,
 }
 
 impl Default for Settings {
@@ -49,6 +53,7 @@ impl Default for Settings {
         let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
         let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
         let (compact, keep, pace, snapshot_bytes) = (75, 32, 4096, 2048);
+        let (lease, quiet) = (0, 0);
         Self {
             base,
             heartbeat,
@@ -64,6 +69,8 @@ impl Default for Settings {
             snapshot_bytes,
             cluster,
             seed,
+            lease,
+            quiet,
         }
     }
 }
@@ -136,6 +143,8 @@ impl<M: Spoken> Cluster<M> {
         config.keep_entries = settings.keep;
         config.pace_bytes = settings.pace;
         config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
+        config.lease_ticks = settings.lease;
+        config.quiet_ticks = settings.quiet;
         let member = Member {
             settings: settings.clone(),
             config,
@@ -353,6 +362,12 @@ impl<M: Spoken> Cluster<M> {
         (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
         member.disk = Some(disk);
         member.token = None;
+        Ok(())
+    }
+
+    /// What a node's seed is at its next start: another one, if its owner keeps to the contract.
+    pub fn reseed(&mut self, id: u8, seed: u32) -> Result<(), String> {
+        self.member_mut(id)?.config.seed = seed;
         Ok(())
     }
 

@@ -96,7 +96,12 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
         "grant" => Forge::new(2, 2, term).number(number("number")?).done(),
         "pre-grant" => Forge::new(2, 3, term).number(number("number")?).done(),
         "refusal" => Forge::new(2, 0, term).number(number("number")?).done(),
-        "heartbeat" => start(3).number(round).number(number("commit")?).done(),
+        "heartbeat" => match start(3).number(round).number(number("commit")?) {
+            quiet if flags == 1 => quiet.number(number("quiet")?).done(),
+            usual => usual.done(),
+        },
+        "read-request" => start(10).number(number("number")?).done(),
+        "read-answer" => start(11).number(number("number")?).number(index).done(),
         "append" => {
             let previous = number("after")?;
             let below = u64::from(term) - number("after-term")?;

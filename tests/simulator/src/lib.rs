@@ -25,6 +25,7 @@ pub mod network;
 pub mod plan;
 pub mod promises;
 pub mod random;
+pub mod readers;
 pub mod recorder;
 pub mod register;
 pub mod registers;

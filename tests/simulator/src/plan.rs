@@ -6,7 +6,7 @@
 //! command is the core's fault and nobody else's.
 
 use crate::random::Random;
-use raft_core::{NodeId, wire::ENVELOPE_BYTES};
+use raft_core::{Config, NodeId, wire::ENVELOPE_BYTES};
 
 /// How much trouble a seed makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,6 +155,15 @@ pub struct Plan {
     pub patience: u32,
     /// Commands carry up to so many bytes that mean nothing.
     pub ballast: u32,
+    /// How many there are that read machines, and not through the log.
+    pub readers: u8,
+    /// How long a leader's lease lasts, for clocks within a tenth of the true time; mostly zero,
+    /// for none. Where there are leases, the clocks of followers do not jump ahead: against that
+    /// nothing helps.
+    pub lease: u32,
+    /// How far apart heartbeats are where everyone has everything, or zero. Where they are, clients
+    /// do nothing every other while.
+    pub quiet: u32,
 }
 
 /// How many ticks there is trouble; the end brings every seed beyond 2,000.
@@ -199,10 +208,19 @@ impl Plan {
         let cycle = 2 * (1 + link.delay_most) + (1 + round + flush) * slowest;
         let heartbeat = random.between(1, 1 + cycle / 2);
         let base = 3 * heartbeat.max(cycle) + random.below(cycle);
+        let reads = &mut Random::new(seed, 13);
+        let readers = reads.pick(&[0, 1, 3, 3, 6]);
+        let lease = Config::lease_for_drift(base, 100) * u32::from(reads.below(2) == 0);
+        let calm = &mut Random::new(seed, 15);
+        let often = (heartbeat * calm.between(2, 9)).max(cycle);
+        let quiet = if calm.below(4) == 0 { often } else { 0 };
         Self {
             seed,
             temper,
             first_id,
+            readers,
+            lease,
+            quiet,
             ticks: TROUBLE_TICKS + random.below(300),
             frame,
             base,

@@ -59,6 +59,11 @@ impl Registers {
         let values = self.registers.iter().map(|register| register.0);
         values.chain(self.recent).fold(fold(self.digest, self.count), fold)
     }
+
+    /// What a register holds.
+    pub fn get(&self, key: u8) -> u64 {
+        self.registers[usize::from(key) % KEYS].0
+    }
 }
 
 impl Machine for Registers {

@@ -2,7 +2,7 @@
 
 use raft_core::wire::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, Forward, HandOver, Heartbeat, Message,
-    Reject, Staged, Standing, VoteAnswer, VoteRequest,
+    ReadAnswer, ReadRequest, Reject, Staged, Standing, VoteAnswer, VoteRequest,
 };
 use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Term};
 
@@ -85,8 +85,18 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
         Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
             "you have my vote".to_owned()
         }
-        Message::Heartbeat(Heartbeat { round, committed }) => {
-            format!("heartbeat, round {}, commit {}", round.0, committed.0)
+        Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
+            let next = match quiet_ticks {
+                0 => String::new(),
+                ticks => format!(", the next in {ticks} ticks"),
+            };
+            format!("heartbeat, round {}, commit {}{next}", round.0, committed.0)
+        }
+        Message::ReadRequest(ReadRequest { number }) => {
+            format!("what must be applied to read? question {number}")
+        }
+        Message::ReadAnswer(ReadAnswer { number, index }) => {
+            format!("to read, apply {}, as to question {number}", index.0)
         }
         Message::Append(Append { round, previous, committed, entries }) => {
             let list = entry_list::<M>(entries);

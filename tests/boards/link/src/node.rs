@@ -45,6 +45,8 @@ fn config(input: &mut Input) -> Config {
     config.window_entries = input.word();
     config.window_bytes = input.word();
     config.frame_bytes = input.word();
+    config.lease_ticks = Config::lease_for_drift(input.word(), input.word());
+    config.quiet_ticks = input.word();
     black_box(config.check()).ok();
     config
 }
@@ -134,6 +136,15 @@ fn act(input: &mut Input, node: &mut Member) {
             black_box(node.transfer(to)).ok();
         }
         12 => node.abort_transfer(),
+        13 => {
+            black_box(node.read()).ok();
+        }
+        14 => {
+            black_box(node.read_lease()).ok();
+        }
+        15 => {
+            black_box(node.poll_read());
+        }
         _ => {
             black_box(node.poll_event());
         }

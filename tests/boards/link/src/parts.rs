@@ -4,7 +4,8 @@ use crate::input::Input;
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use raft_core::wire::{
-    Answer, Append, Datagram, Envelope, Heartbeat, Message, VoteAnswer, decode, encode,
+    Answer, Append, Datagram, Envelope, Heartbeat, Message, ReadAnswer, ReadRequest, VoteAnswer,
+    decode, encode,
 };
 use raft_core::{
     AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Packet, Position,
@@ -122,7 +123,12 @@ pub fn wire(input: &mut Input) {
     let message = match input.byte() {
         0 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::Refused }),
         1 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::PreGranted }),
-        2 => Message::Heartbeat(Heartbeat { round, committed: input.index() }),
+        2 => {
+            let (committed, quiet_ticks) = (input.index(), input.word());
+            Message::Heartbeat(Heartbeat { round, committed, quiet_ticks })
+        }
+        3 => Message::ReadRequest(ReadRequest { number: input.word() }),
+        4 => Message::ReadAnswer(ReadAnswer { number: input.word(), index: input.index() }),
         _ => {
             let (previous, committed) = (input.position(), input.index());
             Message::Append(Append { round, previous, committed, entries })

@@ -326,6 +326,18 @@ impl Checkers {
         verdict.map_err(|words| Broken::new("nothing acknowledged is lost", words))
     }
 
+    /// A node of that term allowed a read by its lease: nobody may lead in a later one meanwhile,
+    /// or it would not see what that one commits.
+    pub fn lease_granted(&self, id: u8, term: Term) -> Outcome {
+        match self.book.leaders.last_key_value() {
+            Some((&later, leader)) if later > term.0 => {
+                let words = format!("{id} of term {} has one, {leader} leads in {later}", term.0);
+                Err(Broken::new("leases end before others lead", words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A node is back from its disk.
     pub fn restarted(&mut self, id: u8, cluster: &mut Registry) -> Outcome {
         let place = usize::from(id - self.first_id);

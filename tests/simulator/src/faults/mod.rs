@@ -17,7 +17,7 @@ use raft_core::{RoleName, Term};
 
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
-pub(crate) use power::repair;
+pub(crate) use power::{crash, repair};
 pub(crate) use transfer::count_heirs;
 
 /// Faults that are under way for the cluster as a whole.
@@ -41,7 +41,7 @@ type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
 const FAULTS: [(Rate, Fault); 17] = [
-    (|rates| rates.crash, power::crash),
+    (|rates| rates.crash, crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
     (|rates| rates.pause, time::pause),
@@ -104,12 +104,12 @@ fn spring_ambush(world: &mut World, id: u8) -> Outcome {
     world.wounds.number += 1;
     world.tally.add(Count::Ambushes);
     match world.random.below(4) {
-        0 => power::crash(world, id),
+        0 => crash(world, id),
         1 => time::pause(world, id),
         2 => partition::silence(world, id),
         _ => {
             partition::silence(world, id)?;
-            power::crash(world, id)
+            crash(world, id)
         }
     }
 }

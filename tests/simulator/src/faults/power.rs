@@ -7,7 +7,7 @@ use crate::world::World;
 use crate::world::{Repair, count_drops};
 
 /// The power of one node fails.
-pub(super) fn crash(world: &mut World, id: u8) -> Outcome {
+pub(crate) fn crash(world: &mut World, id: u8) -> Outcome {
     let Ok(node) = world.cluster.node(id) else { return Ok(()) };
     let unflushed = node.storage().memory.unflushed_bytes() as u32;
     let kept = match world.random.below(4) {
@@ -84,7 +84,12 @@ pub(crate) fn repair(world: &mut World, id: u8) -> Outcome {
 /// A node starts from its disk, if that can be read.
 pub(super) fn start(world: &mut World, id: u8) -> Outcome {
     world.station(id).repair = Repair::None;
+    // Its clock stood still: the time without power is none that it knows of.
+    world.station(id).slept = 0;
     world.checkers.recovery(id, &world.cluster)?;
+    let place = usize::from(id - world.plan.first_id);
+    let seed = world.plan.nodes[place].seed.wrapping_add(world.tick.wrapping_mul(0x9E37_79B9));
+    world.cluster.reseed(id, seed).map_err(|words| Broken::new("simulator", words))?;
     match world.cluster.start(id) {
         Ok(()) => {
             world.tally.add(Count::Restarts);

@@ -3,6 +3,7 @@
 use crate::checkers::Outcome;
 use crate::tally::Count;
 use crate::world::World;
+use raft_core::RoleName;
 
 /// A node stands still, its disk and its link do not; then it learns how long that was.
 pub(super) fn pause(world: &mut World, id: u8) -> Outcome {
@@ -17,7 +18,8 @@ pub(super) fn pause(world: &mut World, id: u8) -> Outcome {
 
 /// A node's clock jumps ahead, by two base timeouts at most: later ones look like a pause.
 pub(super) fn jump(world: &mut World, id: u8) -> Outcome {
-    if world.cluster.node(id).is_err() {
+    let leads = world.checkers.view(id).role == RoleName::Leader;
+    if world.cluster.node(id).is_err() || (world.plan.lease > 0 && !leads) {
         return Ok(());
     }
     let ticks = 1 + world.random.below(2 * world.plan.base);

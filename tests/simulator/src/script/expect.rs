@@ -7,7 +7,7 @@ use raft_core::{DropReason, NodeId, RoleName};
 impl Story {
     /// `expect leader 2`, `expect no leader`, `expect agreement`, or about one node:
     /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a`,
-    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... fault Storage`.
+    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... quiet true`, `... fault Storage`.
     pub(super) fn expect(&mut self, words: &[&str]) -> Outcome {
         match word(words, 0)? {
             "leader" => self.expect_leader(Some(id(word(words, 1)?)?)),
@@ -49,6 +49,7 @@ impl Story {
             "durable" => status.durable.0.to_string(),
             "term" => status.term.0.to_string(),
             "role" => format!("{:?}", status.role),
+            "quiet" => status.quiet.to_string(),
             "leader" => status.leader.map_or("none".to_owned(), |NodeId(id)| id.to_string()),
             "due" => running.ticks_until_due().to_string(),
             "fault" => status.fault.map_or("none".to_owned(), |fault| format!("{fault:?}")),

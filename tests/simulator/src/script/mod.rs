@@ -6,12 +6,13 @@
 //! Raft, fails even where the text would be rewritten.
 
 mod expect;
+mod read;
 mod setup;
 mod step;
 
 use crate::Cluster;
 use crate::promises::Promises;
-use raft_core::{Event, RoleName};
+use raft_core::{Event, ReadTicket, RoleName};
 use std::fmt::Write;
 
 /// A script that is running.
@@ -19,6 +20,8 @@ use std::fmt::Write;
 pub struct Story {
     cluster: Cluster,
     promises: Promises,
+    /// Reads under way: at which node, and what the story calls them.
+    reads: Vec<(u8, ReadTicket, String)>,
     /// What the command under way has said.
     said: String,
 }

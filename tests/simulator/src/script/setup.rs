@@ -9,7 +9,7 @@ use raft_core::{
 
 impl Story {
     /// `found 1 2 3 base=10 heartbeat=3 cycle=1 log=4096 frame=256 window=256 window-bytes=16384
-    /// cluster=1 seed=1`
+    /// cluster=1 seed=1 lease=0 quiet=0`
     pub(super) fn found(&mut self, words: &[&str]) -> Outcome {
         let voters: Result<Vec<u8>, _> =
             words.iter().filter(|word| !word.contains('=')).map(|word| id(word)).collect();
@@ -100,6 +100,8 @@ fn settings(words: &[&str]) -> Result<Settings, String> {
         snapshot_bytes: number("snapshots", normal.snapshot_bytes as u64)? as usize,
         cluster: number("cluster", normal.cluster)?,
         seed: number("seed", u64::from(normal.seed))? as u32,
+        lease: number("lease", u64::from(normal.lease))? as u32,
+        quiet: number("quiet", u64::from(normal.quiet))? as u32,
     })
 }
 

@@ -12,6 +12,7 @@ impl Story {
         match verb {
             "tick" | "advance" | "campaign" | "wait" | "propose" => self.input(verb, words),
             "transfer" | "abort" => self.transfer(verb, words),
+            "read" | "lease" => self.read(verb, words),
             "flush" | "begin" | "finish" => self.barrier(verb, words),
             "send" | "deliver" | "repeat" | "drop" | "damage" | "forge" => self.post(verb, words),
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
@@ -202,7 +203,7 @@ impl Story {
         if !words.is_empty() {
             self.say(format!("  {node} applies {}", words.join(" ")));
         }
-        Ok(())
+        self.poll_reads(node)
     }
 
     fn network(&mut self, verb: &str, words: &[&str]) -> Outcome {
@@ -242,13 +243,19 @@ impl Story {
                 }
                 self.cluster.crash(node, kept)
             }
-            "start" => match self.cluster.start(node) {
-                Ok(()) => self.show(&[word(words, 0)?]),
-                Err(error) => {
-                    self.say(format!("  {node} does not start: {error}"));
-                    Ok(())
+            "start" => {
+                self.reads.retain(|(at, ..)| *at != node);
+                if let Some(seed) = option(words, "seed")? {
+                    self.cluster.reseed(node, seed as u32)?;
                 }
-            },
+                match self.cluster.start(node) {
+                    Ok(()) => self.show(&[word(words, 0)?]),
+                    Err(error) => {
+                        self.say(format!("  {node} does not start: {error}"));
+                        Ok(())
+                    }
+                }
+            }
             "wipe" => {
                 let nonce = option(words, "nonce")?.map(|nonce| nonce as u32);
                 self.cluster.wipe(node, nonce)

@@ -282,6 +282,7 @@ impl LetterKind {
             Message::VoteRequest(_) | Message::VoteAnswer(_) | Message::HandOver(_) => Self::Vote,
             Message::Append(_) | Message::Chunk(_) | Message::Forward(_) => Self::Append,
             Message::Acknowledge(_) | Message::Reject(_) | Message::Staged(_) => Self::Answer,
+            Message::ReadRequest(_) | Message::ReadAnswer(_) => Self::Answer,
         }
     }
 }

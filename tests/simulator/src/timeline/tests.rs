@@ -22,7 +22,8 @@ fn moment(tick: u32, node: u8, what: What) -> Moment {
 }
 
 fn sent(tick: u32, node: u8, letter: u32, to: u8) -> Moment {
-    let message = Message::Heartbeat(Heartbeat { round: Round(1), committed: Index(0) });
+    let message =
+        Message::Heartbeat(Heartbeat { round: Round(1), committed: Index(0), quiet_ticks: 0 });
     let mut bytes = [0; 64];
     let length = wire::encode(&Datagram { term: Term(3), message }, &mut bytes).expect("room");
     moment(tick, node, What::Sent { letter, to, bytes: bytes[..length].to_vec() })

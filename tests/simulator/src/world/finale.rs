@@ -50,8 +50,10 @@ impl World {
         // Impatient clients fill a narrow pipe faster than it drains: that is not the cluster's.
         self.clients.patience = 2 * self.plan.base + self.catching_up(spared);
         let patience = 30 * self.clients.patience;
-        let served =
-            self.until(patience, |world| world.clients.all.iter().all(|it| it.served > start))?;
+        let served = self.until(patience, |world| {
+            let all = world.clients.all.iter().all(|it| it.served > start);
+            all && world.readers.are_served(start)
+        })?;
         if !served {
             return Err(lost("a client is stuck"));
         }
@@ -63,6 +65,7 @@ impl World {
         }
         self.check_answers(spared)?;
         self.keep_quiet(spared)?;
+        self.say_little(spared)?;
         self.change_leaders(spared)
     }
 
@@ -89,7 +92,11 @@ impl World {
     }
 
     /// Steps until something is so, or for so many ticks; says whether it is so.
-    fn until(&mut self, ticks: u32, done: impl Fn(&Self) -> bool) -> Result<bool, Broken> {
+    pub(super) fn until(
+        &mut self,
+        ticks: u32,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Broken> {
         let end = self.tick + ticks;
         while self.tick < end {
             if done(self) {
@@ -175,17 +182,17 @@ impl World {
     }
 
     /// The longest that any spared node waits before it stands, on the slowest clock.
-    fn election_timeout(&self) -> u32 {
+    pub(super) fn election_timeout(&self) -> u32 {
         let extra = self.stations.iter().map(|it| it.extra_wait).max().unwrap_or(0);
-        (2 * self.plan.base + extra) * 10 / 9 + 1
+        (2 * self.plan.base + 3 * self.plan.quiet + extra) * 10 / 9 + 1
     }
 
-    fn status(&self, id: u8) -> Option<Status> {
+    pub(super) fn status(&self, id: u8) -> Option<Status> {
         self.cluster.node(id).ok().map(|node| node.status())
     }
 
     /// The spared node that all spared nodes take for their leader.
-    fn common_leader(&self, spared: &[u8]) -> Option<u8> {
+    pub(super) fn common_leader(&self, spared: &[u8]) -> Option<u8> {
         let leads = |&&id: &&u8| self.status(id).is_some_and(|it| it.role == RoleName::Leader);
         let leader = *spared.iter().find(leads)?;
         let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
@@ -275,13 +282,13 @@ impl World {
 
     /// From now on there is nothing to do: how many letters have come from outside until now, and
     /// how many the spared nodes have sent.
-    fn begin_peace(&mut self) -> (u64, u64) {
+    pub(super) fn begin_peace(&mut self) -> (u64, u64) {
         self.peace_from = self.cluster.number_letter();
         (self.provoked, self.letters())
     }
 
     /// How many letters the spared nodes have sent.
-    fn letters(&self) -> u64 {
+    pub(super) fn letters(&self) -> u64 {
         self.stations.iter().filter(|it| it.spared).map(|it| it.sent).sum()
     }
 

@@ -5,6 +5,7 @@
 //! what happens.
 
 mod finale;
+mod quiet;
 mod station;
 mod turn;
 
@@ -16,6 +17,7 @@ use crate::linearizability::Operation;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::readers::Readers;
 use crate::recorder::{Place, Recorder};
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
@@ -39,6 +41,8 @@ pub struct World {
     pub network: Network,
     /// Who uses them.
     pub clients: Clients,
+    /// Who reads their machines.
+    pub readers: Readers,
     /// Who watches them.
     pub checkers: Checkers,
     /// What is kept of it.
@@ -96,6 +100,8 @@ impl World {
                 snapshot_bytes: SNAPSHOT_BYTES,
                 cluster: name,
                 seed: habits.seed,
+                lease: plan.lease,
+                quiet: plan.quiet,
             };
             let added = cluster.add(Identity::founder(ClusterId(name), id, &ids), &settings);
             added.map_err(|words| Broken::new("simulator", words))?;
@@ -106,6 +112,7 @@ impl World {
             stations: plan.ids().map(Station::new).collect(),
             network: Network::new(plan.link.clone(), random(3)),
             clients: Clients::new(&plan, random(4)),
+            readers: Readers::new(&plan, random(113)),
             checkers: Checkers::new(plan.first_id, plan.nodes.len()),
             recorder,
             tally: Tally::default(),
@@ -137,15 +144,20 @@ impl World {
         self.tally.add_many(Count::Commits, self.checkers.commits());
         self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
         let (hash, checkers) = (self.recorder.hash, &self.checkers);
-        let (operations, order) = self.clients.operations(|at| checkers.is_committed(at));
+        let (operations, order) =
+            self.clients.operations(self.readers.seen, |at| checkers.is_committed(at));
         (Ended { hash, tally: self.tally, operations, order, outcome }, self.recorder)
     }
 
     fn live(&mut self) -> Outcome {
         while self.tick < self.plan.ticks {
             faults::strike(self)?;
+            // Where heartbeats may become rare, there are times for it.
+            let quiet = self.plan.quiet > 0;
+            self.clients.resting = quiet && (self.tick / (16 * self.plan.base)) % 2 == 1;
             self.step()?;
         }
+        self.clients.resting = false;
         self.end_well()
     }
 
@@ -162,6 +174,7 @@ impl World {
             self.take_turn(id)?;
         }
         self.let_clients_ask()?;
+        self.let_readers_ask()?;
         if self.tick.is_multiple_of(256) {
             for id in self.plan.ids().filter(|&id| self.cluster.node(id).is_ok()) {
                 self.checkers.look_deep(id, &self.cluster)?;

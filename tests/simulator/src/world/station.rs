@@ -46,6 +46,8 @@ pub struct Station {
     pub lost: bool,
     /// Datagrams that it has put on their way.
     pub sent: u64,
+    /// Whether it leads and says little.
+    pub quiet: bool,
 }
 
 /// How many letters a node's link holds while nobody looks at them.
@@ -69,6 +71,7 @@ impl Station {
             spared: false,
             lost: false,
             sent: 0,
+            quiet: false,
         }
     }
 

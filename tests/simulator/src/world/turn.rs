@@ -13,6 +13,7 @@ use crate::plan::Flushing;
 use crate::registers::Registers;
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
+use raft_core::RoleName;
 
 impl World {
     /// A node's clock moves, if it has one; whoever sleeps or stands still is told later.
@@ -163,6 +164,8 @@ impl World {
         self.tally.add_many(Count::Wraps, wrapped);
         self.send(id, most, &mut turn)?;
         self.apply(id, &mut turn)?;
+        self.poll_reads(id)?;
+        self.count_quiet(id);
         while self.node_mut(id)?.poll_event().is_some() {
             turn.events += 1;
         }
@@ -276,6 +279,15 @@ impl World {
             }
         }
         self.look(id)
+    }
+
+    /// Counts the times in which a leader says little.
+    fn count_quiet(&mut self, id: u8) {
+        let status = self.cluster.node(id).map(|node| node.status());
+        let quiet = status.is_ok_and(|it| it.quiet && it.role == RoleName::Leader);
+        let before = std::mem::replace(&mut self.station(id).quiet, quiet);
+        self.tally.add_many(Count::Quiet, u64::from(quiet && !before));
+        self.tally.add_many(Count::Woken, u64::from(before && !quiet));
     }
 
     /// Goes to sleep until it is due; now and then compares that with staying awake.

@@ -9,7 +9,8 @@ use core::convert::Infallible;
 use cortex_m_rt::entry;
 use lamp::{Command, Lamp};
 use raft_core::{
-    ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Part, Recipient, Record, Snapshot,
+    ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Part, ReadOutcome, Recipient, Record,
+    Snapshot,
     Storage,
 };
 
@@ -27,6 +28,8 @@ struct Registers {
     id: u8,
     expired: bool,
     pressed: bool,
+    asked: bool,
+    hurried: bool,
     lamp: bool,
     received: u8,
     received_bytes: u8,
@@ -34,12 +37,16 @@ struct Registers {
     to: u8,
     sent: u8,
     sleep: u32,
+    lease: u32,
+    quiet: u32,
 }
 
 static mut REGISTERS: Registers = Registers {
     id: 0,
     expired: false,
     pressed: false,
+    asked: false,
+    hurried: false,
     lamp: false,
     received: 0,
     received_bytes: 0,
@@ -47,6 +54,8 @@ static mut REGISTERS: Registers = Registers {
     to: 0,
     sent: 0,
     sleep: 0,
+    lease: 0,
+    quiet: 0,
 };
 
 /// Reads a register.
@@ -114,7 +123,8 @@ fn main() -> ! {
 fn start(log: Memory) -> Option<Member> {
     let id = NodeId(input!(id));
     let storage = Ram(Identity::founder(ClusterId(7), id, &VOTERS));
-    let config = Config { frame_bytes: 128, ..Config::new(id, 1) };
+    let (lease_ticks, quiet_ticks) = (input!(lease), input!(quiet));
+    let config = Config { frame_bytes: 128, lease_ticks, quiet_ticks, ..Config::new(id, 1) };
     Node::recover(config, log, storage, Lamp::default()).ok()
 }
 
@@ -132,6 +142,12 @@ fn run(mut node: Member) {
             let lit = !node.machine().is_lit();
             node.propose(&Command::Switch(lit)).ok();
         }
+        if input!(asked) {
+            node.read().ok();
+        }
+        if input!(hurried) {
+            node.read_lease().ok();
+        }
         if node.flush().is_err() {
             return;
         }
@@ -140,6 +156,9 @@ fn run(mut node: Member) {
         }
         while let Some(applied) = node.apply() {
             output!(lamp, applied.output);
+        }
+        while let Some(ReadOutcome::Ready(_)) = node.poll_read() {
+            output!(lamp, node.machine().is_lit());
         }
         output!(sleep, node.ticks_until_due());
     }
