@@ -2,6 +2,7 @@
 //!
 //! A value that can't work is refused with an error that names it, before anything runs.
 
+use crate::random::scramble;
 use crate::types::NodeId;
 
 /// How one node behaves. Start from [`Config::new`] and change what differs.
@@ -32,7 +33,7 @@ pub struct Config {
 
 impl Config {
     /// The smallest frame that everything fits into.
-    pub const FRAME_BYTES_MIN: u32 = 32;
+    pub const FRAME_BYTES_MIN: u32 = 36;
 
     /// Timeouts of 15 to 30 ticks, a heartbeat each third tick: ticks of 10 ms suit a LAN. Frames
     /// of 256 bytes: any UDP link carries them, and a log of a kilobyte holds their commands.
@@ -74,8 +75,16 @@ impl Config {
         Ok(())
     }
 
-    /// What an append needs beside the body of its one entry, up to the index 2^42.
-    pub(crate) const APPEND_BYTES: usize = 28;
+    /// Folds what must be equal on every node of a cluster into one number, which founders and
+    /// configurations carry: a node whose number is another can't take part.
+    pub fn shared_digest(&self) -> u32 {
+        let shared = [self.base_timeout_ticks, self.frame_bytes];
+        shared.iter().fold(0, |digest, value| scramble(digest ^ value).wrapping_add(1))
+    }
+
+    /// What an append needs beside the body of its one entry, up to the index 2^42 and with the
+    /// nonce of a newcomer.
+    pub(crate) const APPEND_BYTES: usize = 32;
 
     /// Sums of three waits stay below `u32::MAX`, which means "never".
     pub(crate) const TICKS_MAX: u32 = u32::MAX / 4;

@@ -60,6 +60,8 @@ pub enum DropReason {
     Malformed,
     /// From this node itself, or from an id that no node has.
     Sender,
+    /// From storage of another nonce than the member's: a board of before, or one that was wiped.
+    Nonce,
     /// From a term beyond the last.
     TermLimit,
     /// From a term so far ahead that another datagram must agree first.
@@ -80,11 +82,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Version,
         Self::Kind,
         Self::Malformed,
         Self::Sender,
+        Self::Nonce,
         Self::TermLimit,
         Self::TermJump,
         Self::Stale,
@@ -169,6 +172,8 @@ pub struct Status {
     pub applied: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
+    /// Whether the cluster has other settings than this node, which then is never admitted.
+    pub unequal_settings: bool,
     /// To whom it hands over, if it leads and does.
     pub transferring: Option<NodeId>,
     /// The followers, if it leads.
@@ -197,6 +202,9 @@ pub enum Event {
     /// This node did not hand over to that one, in time or because it was told to stop, and leads
     /// on.
     TransferFailed(NodeId),
+    /// The cluster has other settings than this node, which can't take part with its own:
+    /// [`Config::shared_digest`](crate::Config::shared_digest) says which these are.
+    UnequalSettings,
     /// This node stopped for good.
     Stopped(Fault),
     /// This node applies nothing more.
@@ -210,6 +218,7 @@ pub(crate) struct Reported {
     pub(crate) term: Term,
     pub(crate) leader: Option<NodeId>,
     pub(crate) transferring: Option<NodeId>,
+    pub(crate) unequal_settings: bool,
     pub(crate) fault: Option<Fault>,
     pub(crate) apply_fault: Option<ApplyFault>,
 }
@@ -218,7 +227,8 @@ impl Reported {
     /// A node that nobody has looked at since it was made in this term.
     pub(crate) const fn new(term: Term) -> Self {
         let (role, leader, transferring) = (RoleName::Follower, None, None);
-        Self { role, term, leader, transferring, fault: None, apply_fault: None }
+        let (unequal_settings, fault, apply_fault) = (false, None, None);
+        Self { role, term, leader, transferring, unequal_settings, fault, apply_fault }
     }
 
     /// The next difference to what is now, which then is reported.
@@ -237,6 +247,12 @@ impl Reported {
         let transferring = core::mem::replace(&mut self.transferring, now.transferring);
         if let (Some(to), None) = (transferring, now.transferring) {
             return Some(Event::TransferFailed(to));
+        }
+        if self.unequal_settings != now.unequal_settings {
+            self.unequal_settings = now.unequal_settings;
+            if now.unequal_settings {
+                return Some(Event::UnequalSettings);
+            }
         }
         if self.apply_fault != now.apply_fault {
             self.apply_fault = now.apply_fault;

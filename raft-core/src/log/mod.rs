@@ -18,6 +18,7 @@ mod tests;
 
 pub use self::entry::{BODY_BYTES_MAX, Entries, Entry, Kind};
 use self::ring::Reserve;
+use crate::configuration::Configuration;
 use crate::types::{Index, Position, Term};
 
 const SLOT_BYTES: u32 = 8;
@@ -27,8 +28,9 @@ const BALANCED_ENTRY_BYTES: u32 = 26;
 const RESERVED_NOOPS: u32 = 8;
 const RESERVED_CONFIGURATIONS: u32 = 2;
 const NOOP_BYTES_MAX: u32 = 6;
-/// Three sets of nodes and nine nonces, each a varint of five bytes, and the head.
-const CONFIGURATION_BYTES_MAX: u32 = (3 + 9) * 5 + 2 + 5;
+/// The longest configuration with its head and its term.
+const CONFIGURATION_BYTES_MAX: u32 = 64 + 2 + 5;
+const _: () = assert!(Configuration::BYTES_MAX == 64);
 const RESERVED_SLOTS: u32 = RESERVED_NOOPS + RESERVED_CONFIGURATIONS;
 /// One more configuration than counted: what a wrap around the ring's end may waste.
 const RESERVED_BYTES: u32 =

@@ -12,9 +12,9 @@ use crate::configuration::Configuration;
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::raft::{ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Change, ChangeError, ProposeError, Raft, TransferError, Unwritten};
 use crate::status::{ApplyFault, Event, Fault, Reported};
-use crate::storage::{Record, Storage};
+use crate::storage::{Identity, Record, Storage};
 use crate::types::{Index, NodeId, Position, Term};
 use crate::wire::{Frame, Packet};
 
@@ -24,7 +24,7 @@ use crate::wire::{Frame, Packet};
 /// [`advance`](Node::advance) (call them before any other input that happened later),
 /// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
 /// [`transfer`](Node::transfer), [`abort_transfer`](Node::abort_transfer),
-/// [`set_extra_wait`](Node::set_extra_wait).
+/// [`change_membership`](Node::change_membership), [`set_extra_wait`](Node::set_extra_wait).
 ///
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
 /// [`begin_flush`](Node::begin_flush) and [`flushed`](Node::flushed) around storage that finishes
@@ -72,6 +72,9 @@ pub enum RecoverError<E> {
         /// What would do.
         most_bytes: u32,
     },
+    /// The cluster has other settings than this configuration:
+    /// [`Config::shared_digest`] says which must be equal everywhere.
+    UnequalSettings,
     /// The storage holds a record that no node writes.
     Corrupt,
 }
@@ -120,11 +123,16 @@ where
         if identity.id != config.id {
             return Err(RecoverError::OtherNode(identity.id));
         }
-        let founded = Configuration::of_founders(identity.membership);
-        let founded = founded.filter(|_| found.ballot.term < Term::LIMIT);
-        let configuration = founded.ok_or(RecoverError::Corrupt)?;
-        let admitted = identity.is_admitted();
-        let raft = Raft::new(config, configuration, admitted, found.log, found.ballot);
+        if found.ballot.term >= Term::LIMIT {
+            return Err(RecoverError::Corrupt);
+        }
+        let Identity { membership, nonce, settings, .. } = identity;
+        let founded = Configuration::of_founders(membership, settings);
+        let raft = Raft::new(config, founded, nonce, found.log, found.ballot);
+        let raft = raft.map_err(|_| RecoverError::Corrupt)?;
+        if raft.differs() && found.ballot.admitted {
+            return Err(RecoverError::UnequalSettings);
+        }
         let (applied, reported) = (raft.log().base().index, Reported::new(raft.term()));
         Ok(Self { raft, storage, machine, applied, apply_fault: None, reported })
     }
@@ -172,6 +180,16 @@ where
     /// same.
     pub fn abort_transfer(&mut self) {
         self.raft.abort_transfer();
+    }
+
+    /// Begins to change who the members are, if this node leads. Says where the first entry of it
+    /// stands; whether it came to be, [`Node::configuration`] tells once that is committed.
+    ///
+    /// Each step holds from when it is appended, and whoever leads goes on to the next: what was
+    /// begun is carried out though its leader fails. A voter that was removed may be switched off
+    /// when the leader does not list it among its peers any more.
+    pub fn change_membership(&mut self, change: Change) -> Result<Position, ChangeError> {
+        self.raft.change_membership(change)
     }
 
     /// Waits this much longer than its peers from now on before it stands for election, so that
@@ -238,7 +256,7 @@ where
             };
             let position = Position { term: entry.term, index };
             let outcome = match entry.kind {
-                Kind::NOOP => Ok(None),
+                Kind::NOOP | Kind::CONFIGURATION => Ok(None),
                 Kind::COMMAND => match postcard::take_from_bytes(entry.body) {
                     Ok((command, [])) => Ok(Some(self.machine.apply(command))),
                     _ => Err(ApplyFault::UndecodableCommand(index)),
@@ -269,6 +287,7 @@ where
             term: raft.term(),
             leader: raft.leader(),
             transferring: raft.transferring(),
+            unequal_settings: raft.has_unequal_settings(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,
         })

@@ -34,7 +34,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Found<B> {
 
     fn try_take(&mut self, record: Record<'_>) -> Result<(), Flaw> {
         match record {
-            Record::Identity(identity) => self.identity = Some(identity),
+            Record::Identity(identity) => {
+                self.identity = Some(identity);
+                self.ballot.admitted = identity.is_founder();
+            }
             Record::Ballot(ballot) => self.ballot = ballot,
             Record::Base(base) if base.index < Index::LIMIT && base.term < Term::LIMIT => {
                 self.log.restart_after(base);

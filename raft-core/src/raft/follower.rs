@@ -16,6 +16,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let following = self.follow(from, heartbeat.round)?;
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
+        self.judge();
         Ok(())
     }
 
@@ -33,6 +34,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         following.verified = following.verified.max(held);
         let committed = append.committed.min(following.verified);
         self.committed = self.committed.max(committed);
+        if append.entries.configures() {
+            self.settle_configuration()?;
+        }
+        self.judge();
         Ok(())
     }
 
@@ -109,6 +114,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         self.log.truncate(index.previous()).ok_or(Fault::Log)?;
         self.watermark.truncated(index.previous());
+        if index <= self.configured_at {
+            self.settle_configuration()?;
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn advance_leader(&mut self, ticks: u32) -> Result<(), Fault> {
         let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
         match leading.advance(ticks, &self.config) {
-            Call::Wait => {}
+            Call::Wait => return Ok(()),
             Call::Round => leading.begin_round(),
             Call::Quorum(since) => {
                 let heard = leading.followers.iter().filter(|peer| peer.echoed >= since);
@@ -28,7 +28,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 }
             }
         }
-        Ok(())
+        self.tend_members()
     }
 
     /// A follower holds everything up to `index`.

@@ -52,7 +52,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     pub(crate) const fn admitted(&self) -> bool {
-        self.admitted
+        self.watermark.admitted()
     }
 
     pub(crate) const fn fault(&self) -> Option<Fault> {

@@ -11,6 +11,7 @@ mod follower;
 mod invariants;
 mod leader;
 mod looks;
+mod membership;
 mod pre_grant;
 mod receive;
 mod role;
@@ -20,6 +21,7 @@ mod transfer;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
+pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::role::Following;
 pub(crate) use self::role::Role;
@@ -35,18 +37,25 @@ use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::random::Random;
 use crate::status::{Counters, DropReason, Fault};
-use crate::types::{Ballot, Index, NodeId, Position, Round, Term};
+use crate::types::{Ballot, Index, NodeId, Nonce, Position, Round, Term};
 use crate::wire::{self, Counted, Frame};
 
 /// One node's state of consensus.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     config: Config,
+    /// Which formatting of its storage this node is known by.
+    nonce: Nonce,
+    /// The latest one in the log.
     configuration: Configuration,
-    /// Whether this node's promises count; until then it makes none.
-    admitted: bool,
+    /// Where it stands; at the log's base if no entry says.
+    configured_at: Index,
+    /// Whether it was not looked up yet what it says of this node: it must be committed first.
+    unjudged: bool,
+    /// The one at the log's base.
+    base_configuration: Configuration,
     log: Log<B>,
-    /// The term, never below the last entry's, and the vote in it.
+    /// The term, never below the last entry's, the vote in it, and whether promises count.
     ballot: Ballot,
     watermark: Watermark,
     /// Never falls, and never above what is known to match the leader's log.
@@ -110,22 +119,26 @@ pub enum ProposeError {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// A node as it comes back from storage: everything in `log` and `ballot` is durable.
+    /// A node as it comes back from storage: everything in `log` and `ballot` is durable, and
+    /// `configuration` is that of the log's base.
     pub(crate) fn new(
         config: Config,
         configuration: Configuration,
-        admitted: bool,
+        nonce: Nonce,
         log: Log<B>,
         ballot: Ballot,
-    ) -> Self {
+    ) -> Result<Self, Fault> {
         let watermark = Watermark::recovered(log.last().index, ballot);
         let mut random = Random::new(config.seed, config.id);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || !log.is_empty();
         let timeout = Self::draw_timeout(&config, &mut random);
         let mut raft = Self {
-            configuration,
-            admitted,
+            nonce,
+            configuration: configuration.clone(),
+            configured_at: Index::ZERO,
+            unjudged: true,
+            base_configuration: configuration,
             committed: log.base().index,
             ballot,
             watermark,
@@ -146,9 +159,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let last = raft.log.last().term;
         if last > raft.ballot.term {
             // Whom it voted for in that term is not known, so it has no vote left to give in it.
-            raft.ballot = Ballot { term: last, vote: Some(raft.config.id) };
+            raft.ballot = Ballot { term: last, vote: Some(raft.config.id), ..ballot };
         }
-        raft
+        raft.settle_configuration()?;
+        raft.judge();
+        Ok(raft)
     }
 
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are
@@ -295,6 +310,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn counted(&self) -> Counted {
-        if self.admitted { Counted::Yes } else { Counted::No }
+        if self.watermark.admitted() { Counted::Yes } else { Counted::No }
     }
 }

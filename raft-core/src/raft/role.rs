@@ -150,6 +150,8 @@ pub(crate) struct Leading {
     /// How many rounds have really left since then, and the last of them.
     rounds_left: u32,
     last_left: Round,
+    /// The round in which the members changed last.
+    pub(super) changed: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,
 }
@@ -178,6 +180,7 @@ impl Leading {
             quorum_round: round,
             rounds_left: 0,
             last_left: Round(0),
+            changed: Round(0),
             transfer: None,
         }
     }

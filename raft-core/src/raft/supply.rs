@@ -8,10 +8,11 @@ use super::Role;
 use super::{Raft, transmit::Sent};
 use crate::config::Config;
 use crate::log::{Entries, Log};
+use crate::node_set::NodeSet;
 use crate::progress::{Flow, Progress};
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
-use crate::wire::{self, Append, Datagram, Heartbeat, Message};
+use crate::wire::{self, Append, Heartbeat, Message};
 
 /// What one follower is owed.
 enum Supply {
@@ -24,6 +25,9 @@ enum Supply {
 struct Stock<'a, B> {
     log: &'a Log<B>,
     config: &'a Config,
+    /// Who is sent what is not committed yet. The others could only stand in the way with it: a
+    /// voter of before would refuse its vote to whoever lacks the entry that took its own away.
+    voters: NodeSet,
     term: Term,
     round: Round,
     committed: Index,
@@ -34,7 +38,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(None) };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        let voters = self.configuration.membership.voters();
+        let (round, committed) = (leading.round, self.committed);
+        let stock = Stock { log, config, voters, term, round, committed };
         let mut at = leading.served;
         for _ in 0..leading.followers.len() {
             if at >= leading.followers.len() {
@@ -67,7 +73,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn owes_supply(&self) -> bool {
         let Role::Leader(leading) = &self.role else { return false };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let stock = Stock { log, config, term, round: leading.round, committed: self.committed };
+        let voters = self.configuration.membership.voters();
+        let (round, committed) = (leading.round, self.committed);
+        let stock = Stock { log, config, voters, term, round, committed };
         leading.followers.iter().any(|follower| stock.owed_to(follower).is_some())
     }
 }
@@ -77,7 +85,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         let most = match follower.flow {
             _ if follower.paused => 0,
             Flow::Probe => self.config.window_entries,
-            Flow::Replicate if follower.next > self.log.last().index => 0,
+            Flow::Replicate if follower.next > self.last_for(follower) => 0,
             Flow::Replicate => self.window(follower),
             Flow::Snapshot => 0,
         };
@@ -85,6 +93,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
             0 => follower.owed_heartbeat.then_some(Supply::Heartbeat),
             most => Some(Supply::Append(most)),
         }
+    }
+
+    /// The last entry that it may be sent.
+    fn last_for(&self, follower: &Progress) -> Index {
+        let votes = self.voters.contains(follower.id);
+        if votes { self.log.last().index } else { self.committed }
     }
 
     /// How many more entries may be on their way. The bytes of the last frame may exceed theirs.
@@ -107,7 +121,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         let (round, committed) = (self.round, self.committed);
         follower.owed_heartbeat = false;
         let message = Message::Heartbeat(Heartbeat { round, committed });
-        wire::encode(&Datagram { term: self.term, message }, buffer)
+        wire::write_message(self.term, &message, buffer)
     }
 
     fn append(
@@ -129,6 +143,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
             follower.sent_nothing();
             return Ok(None);
         };
+        let left = self.last_for(follower).next().above(follower.next);
+        let most = u32::try_from(left).map_or(most, |left| left.min(most));
         let (next, length) = self.copy_entries(follower.next, most, head, buffer)?;
         if next == follower.next && follower.flow == Flow::Replicate {
             follower.sent_nothing();
@@ -147,7 +163,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         buffer: &mut [u8],
     ) -> Result<(Index, usize), Fault> {
         let (mut next, mut used, mut most) = (first, used, most);
-        while most > 0 && next <= self.log.last().index {
+        while most > 0 {
             let room = buffer.get_mut(used..).ok_or(Fault::Log)?;
             let (bytes, count) = self.log.piece(next, most, room.len()).ok_or(Fault::Log)?;
             if count == 0 {

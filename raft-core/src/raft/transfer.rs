@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::progress::Flow;
 use crate::status::{DropReason, Fault};
 use crate::types::NodeId;
-use crate::wire::{self, Datagram, HandOver, Message};
+use crate::wire::{self, HandOver, Message};
 
 /// A transfer under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -71,7 +71,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(fault) = self.fault {
             return Err(TransferError::Stopped(fault));
         }
-        let (leader, voters) = (self.leader(), self.configuration.membership.voters());
+        let (leader, voters) = (self.leader(), self.configuration.membership.incoming);
         let Role::Leader(leading) = &mut self.role else {
             return Err(TransferError::NotLeader(leader));
         };
@@ -110,7 +110,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else { return None };
         let to = leading.owes_hand_over(&self.log)?;
         let message = Message::HandOver(HandOver { round: leading.round });
-        let length = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
+        let length = wire::write_message(self.ballot.term, &message, buffer)?;
         leading.transfer.as_mut()?.owed = false;
         Some((to, length))
     }

@@ -9,7 +9,7 @@ use super::{Following, Raft, Role};
 use crate::status::Fault;
 use crate::types::{NodeId, Position, Round};
 use crate::wire::{
-    self, Acknowledge, Answer, Datagram, Message, Packet, Recipient, Reject, Standing, VoteAnswer,
+    self, Acknowledge, Answer, Message, Packet, Recipient, Reject, Standing, VoteAnswer,
     VoteRequest,
 };
 
@@ -41,10 +41,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.fault.is_some() {
             return None;
         }
-        let (peer, length) = self.serve(buffer).unwrap_or_else(|fault| {
+        let nonce = self.nonce;
+        let served = self.serve(wire::behind_nonce(nonce, buffer));
+        let (peer, length) = served.unwrap_or_else(|fault| {
             self.fail(fault);
             None
         })?;
+        let length = wire::put_nonce(nonce, buffer, length)?;
         self.counters.sent = self.counters.sent.saturating_add(1);
         Some(Packet { to: Recipient::Peer(peer), bytes: buffer.get(..length)? })
     }
@@ -223,6 +226,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
-        wire::encode(&Datagram { term: self.ballot.term, message }, buffer)
+        wire::write_message(self.ballot.term, &message, buffer)
     }
 }

@@ -41,7 +41,7 @@ pub enum MemoryStorageError {
 /// ```text
 /// kind     u8
 /// term     u32      the ballot's, or the position's
-/// index    u64      the position's
+/// index    u64      the position's; of a ballot, 1 if the node is admitted
 /// number   u32      the ballot's vote, 255 for none; else how many bytes follow
 /// ```
 struct Head {
@@ -133,7 +133,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         let mut rest = journal.get(..self.flushed).unwrap_or_default();
         while let Some((record, after)) = read(rest) {
             match record {
-                Record::Identity(identity) => self.identity = Some(identity),
+                Record::Identity(identity) => {
+                    self.identity = Some(identity);
+                    self.ballot.admitted = identity.is_founder();
+                }
                 Record::Ballot(ballot) => self.ballot = ballot,
                 Record::Base(base) => self.image.restart_after(base),
                 Record::Entries { after, bytes } => {
@@ -201,8 +204,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 let number = count(bytes);
                 self.push(&Head { kind: IDENTITY, position: Position::ZERO, number }, bytes)
             }
-            Record::Ballot(Ballot { term, vote }) => {
-                let position = Position { term, index: Index::ZERO };
+            Record::Ballot(Ballot { term, vote, admitted }) => {
+                let position = Position { term, index: Index(u64::from(admitted)) };
                 let number = vote.map_or(NO_VOTE, |vote| u32::from(vote.0));
                 self.push(&Head { kind: BALLOT, position, number }, &[])
             }
@@ -235,7 +238,8 @@ fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
         }
         BALLOT => {
             let vote = u8::try_from(number).ok().map(NodeId).filter(|vote| vote.is_valid());
-            (Record::Ballot(Ballot { term: position.term, vote }), rest)
+            let (term, admitted) = (position.term, position.index > Index::ZERO);
+            (Record::Ballot(Ballot { term, vote, admitted }), rest)
         }
         BASE => (Record::Base(position), rest),
         ENTRIES => {

@@ -72,7 +72,7 @@ impl Promises {
         if let Some(vote) = vote {
             let ballot = memory.flushed_ballot().map_err(error)?;
             let first = *self.votes.entry((id.0, term.0)).or_insert(vote);
-            if ballot != (Ballot { term, vote: Some(vote) }) || first != vote {
+            if ballot != (Ballot { term, vote: Some(vote), admitted: true }) || first != vote {
                 return Err(format!("not its vote: {}, {ballot:?}", Cluster::read(letter)));
             }
         }

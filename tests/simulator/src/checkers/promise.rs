@@ -54,7 +54,7 @@ pub(super) fn promises_are_durable(
     if first != vote || view.lost {
         return Err(format!("{id} voted for {} in that term: {}", first.0, said()));
     }
-    if kept.ballot != (Ballot { term: datagram.term, vote: Some(vote) }) {
+    if kept.ballot != (Ballot { term: datagram.term, vote: Some(vote), admitted: true }) {
         return Err(format!("{:?} is on {id}'s disk: {}", kept.ballot, said()));
     }
     Ok(())

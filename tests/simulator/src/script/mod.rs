@@ -97,6 +97,9 @@ impl Story {
                     Event::TransferFailed(to) => {
                         self.say(format!("  {id} leads on: {} did not stand", to.0));
                     }
+                    Event::UnequalSettings => {
+                        self.say(format!("  {id} HAS OTHER SETTINGS THAN THE CLUSTER"));
+                    }
                     Event::Stopped(fault) => self.say(format!("  {id} STOPPED: {fault:?}")),
                     Event::ApplyStopped(fault) => {
                         self.say(format!("  {id} APPLIES NO MORE: {fault:?}"));

@@ -31,7 +31,8 @@ impl Story {
         let node = id(word(words, 0)?)?;
         let voters = option(words, "voters")?.ok_or("voters=...")? as u8;
         let voters: Vec<_> = (1..=voters).map(NodeId).collect();
-        let identity = Identity::founder(ClusterId(1), NodeId(node), &voters);
+        let config = Settings::default().config(NodeId(node));
+        let identity = Identity::founder(ClusterId(1), &config, &voters);
         let formatted = raft_core::format(self.cluster.disk_mut(node)?, identity);
         self.say(format!("  {formatted:?}"));
         Ok(())
@@ -59,7 +60,7 @@ impl Story {
         }
         self.cluster.crash(node, usize::MAX)?;
         let disk = self.cluster.disk_mut(node)?;
-        disk.write(Record::Ballot(Ballot { term, vote }))?;
+        disk.write(Record::Ballot(Ballot { term, vote, admitted: true }))?;
         disk.write(Record::Base(base))?;
         if let Some(entries) = log.run(base.index.next(), u32::MAX, usize::MAX) {
             disk.write(Record::Entries { after: base, bytes: entries.bytes() })?;

@@ -89,7 +89,8 @@ impl World {
                 cluster: name,
                 seed: habits.seed,
             };
-            let added = cluster.add(Identity::founder(ClusterId(name), id, &ids), &settings);
+            let identity = Identity::founder(ClusterId(name), &settings.config(id), &ids);
+            let added = cluster.add(identity, &settings);
             added.map_err(|words| Broken::new("simulator", words))?;
         }
         Ok(Self {

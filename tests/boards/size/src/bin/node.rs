@@ -100,8 +100,8 @@ fn main() -> ! {
 
 fn start(log: Memory) -> Option<Member> {
     let id = NodeId(input!(id));
-    let storage = Ram(Identity::founder(ClusterId(7), id, &VOTERS));
     let config = Config { frame_bytes: 128, ..Config::new(id, 1) };
+    let storage = Ram(Identity::founder(ClusterId(7), &config, &VOTERS));
     Node::recover(config, log, storage, Lamp::default()).ok()
 }
 
