@@ -170,6 +170,8 @@ pub struct Status {
     pub committed: Index,
     /// The last entry that the machine has seen.
     pub applied: Index,
+    /// Where the latest configuration stands that this node has, committed or not.
+    pub configured_at: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
     /// Whether the cluster has other settings than this node, which then is never admitted.

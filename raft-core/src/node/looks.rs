@@ -48,6 +48,7 @@ where
             durable: raft.durable(),
             committed: raft.committed(),
             applied: self.applied,
+            configured_at: raft.configured_at(),
             admitted: raft.admitted(),
             unequal_settings: raft.has_unequal_settings(),
             peers,

@@ -129,7 +129,6 @@ where
         let Identity { membership, nonce, settings, .. } = identity;
         let founded = Configuration::of_founders(membership, settings);
         let raft = Raft::new(config, founded, nonce, found.log, found.ballot);
-        let raft = raft.map_err(|_| RecoverError::Corrupt)?;
         if raft.differs() && found.ballot.admitted {
             return Err(RecoverError::UnequalSettings);
         }

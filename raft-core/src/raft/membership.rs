@@ -368,6 +368,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(())
     }
 
+    /// Where the latest configuration stands.
+    pub(crate) const fn configured_at(&self) -> Index {
+        self.configured_at
+    }
+
     /// The latest configuration in the log.
     pub(crate) const fn configuration(&self) -> &Configuration {
         &self.configuration

@@ -127,7 +127,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         nonce: Nonce,
         log: Log<B>,
         ballot: Ballot,
-    ) -> Result<Self, Fault> {
+    ) -> Self {
         let watermark = Watermark::recovered(log.last().index, ballot);
         let mut random = Random::new(config.seed, config.id);
         // Whoever has a term may have followed a leader until a moment ago.
@@ -161,9 +161,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             // Whom it voted for in that term is not known, so it has no vote left to give in it.
             raft.ballot = Ballot { term: last, vote: Some(raft.config.id), ..ballot };
         }
-        raft.settle_configuration()?;
+        if raft.settle_configuration().is_err() {
+            raft.fail(Fault::Log);
+        }
         raft.judge();
-        Ok(raft)
+        raft
     }
 
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are

@@ -81,7 +81,7 @@ impl Ledger {
     /// Takes a record in. `None` if it fits to nothing here.
     pub fn take(&mut self, record: Record<'_>) -> Option<()> {
         match record {
-            Record::Identity(_) => {}
+            Record::Identity(identity) => self.ballot.admitted = identity.is_founder(),
             Record::Ballot(ballot) => self.ballot = ballot,
             Record::Base(base) => self.restart_after(base),
             Record::Entries { after, bytes } => {
@@ -130,7 +130,7 @@ impl Account {
             return;
         }
         match record {
-            Record::Identity(_) => {}
+            Record::Identity(_) => self.pending.push(Pending::Ballot(self.written.ballot)),
             Record::Ballot(ballot) => self.pending.push(Pending::Ballot(ballot)),
             Record::Base(base) => self.pending.push(Pending::Base(base)),
             Record::Entries { after, .. } => {

@@ -11,7 +11,7 @@ use raft_core::{Fault, Position, Record, Storage};
 /// Three nodes, of which the first leads, and a command that all have applied.
 fn settled() -> (Registry, Checkers) {
     let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
-    let mut checkers = Checkers::new(1, 3);
+    let mut checkers = Checkers::new((1..=3).map(|id| (id, Nonce::FOUNDER)));
     cluster.node_mut(1).expect("it runs").campaign();
     cluster.settle().expect("quiet in the end");
     let at = propose(&mut cluster, 1).expect("it leads");
@@ -119,7 +119,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
         }
         cluster.flush(3).expect("it runs");
     }
-    checkers.views[2] = View::new();
+    checkers.views[2] = View::new(Nonce::FOUNDER);
     let broken = checkers.look(3, &cluster).expect_err("a leader without the log");
     assert_eq!(broken.checker, "leader completeness", "{broken:?}");
 }
@@ -133,7 +133,7 @@ fn a_second_entry_that_is_committed_at_one_place_is_unsafe() {
     let letter = cluster.forge(1, 3, 1, &append.word(2, "x").word(0, "y").done());
     cluster.flight.clear();
     cluster.deliver(&letter);
-    checkers.views[2] = View::new();
+    checkers.views[2] = View::new(Nonce::FOUNDER);
     let broken = checkers.look(3, &cluster).expect_err("another history");
     assert_eq!(broken.checker, "state-machine safety", "{broken:?}");
 }

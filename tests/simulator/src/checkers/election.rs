@@ -10,7 +10,7 @@ pub(super) fn election_safety(book: &mut Book, step: &Step<'_>) -> Verdict {
     }
     let term = step.status.term;
     let leader = *book.leaders.entry(term.0).or_insert(step.id);
-    if leader == step.id && !step.before.lost {
+    if leader == step.id && step.status.admitted {
         return Ok(());
     }
     Err(format!("{leader} and {} both lead in term {}", step.id, term.0))

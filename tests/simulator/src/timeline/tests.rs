@@ -24,7 +24,9 @@ fn moment(tick: u32, node: u8, what: What) -> Moment {
 fn sent(tick: u32, node: u8, letter: u32, to: u8) -> Moment {
     let message = Message::Heartbeat(Heartbeat { round: Round(1), committed: Index(0) });
     let mut bytes = [0; 64];
-    let length = wire::encode(&Datagram { term: Term(3), message }, &mut bytes).expect("room");
+    let length =
+        wire::encode(&Datagram { nonce: Nonce::FOUNDER, term: Term(3), message }, &mut bytes)
+            .expect("room");
     moment(tick, node, What::Sent { letter, to, bytes: bytes[..length].to_vec() })
 }
 

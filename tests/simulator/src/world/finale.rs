@@ -10,7 +10,7 @@ use crate::checkers::{Broken, Outcome};
 use crate::faults;
 use crate::plan::Temper;
 use crate::tally::Count;
-use raft_core::{NodeId, RoleName, Status};
+use raft_core::{Change, ChangeError, Configuration, NodeId, RoleName, Status};
 
 /// Every seed runs at least this long.
 const TICKS_LEAST: u32 = 2000;
@@ -19,7 +19,7 @@ impl World {
     /// Peace for a quorum, and what must come of it.
     pub(super) fn end_well(&mut self) -> Outcome {
         self.check_floors()?;
-        let spared = self.spare_a_quorum()?;
+        let mut spared = self.spare_a_quorum()?;
         let timeout = self.election_timeout();
         let lost = |what: &str| Broken::new("liveness", what.to_owned());
         let start = self.tick;
@@ -29,6 +29,12 @@ impl World {
         }
         if !leader {
             return Err(lost("no leader after ten election timeouts"));
+        }
+        if !self.gather(&mut spared)? {
+            return Err(lost("members can't be changed as they should be"));
+        }
+        if self.is_crowded(&spared) {
+            return self.end_crowded(&spared);
         }
         // Impatient clients fill a narrow pipe faster than it drains: that is not the cluster's.
         self.clients.patience = 2 * self.plan.base + self.catching_up(&spared);
@@ -54,6 +60,83 @@ impl World {
         self.check_answers(&spared)?;
         self.keep_quiet(&spared)?;
         self.change_leaders(&spared)
+    }
+
+    /// Everyone who is spared comes to be a voter, whatever was begun before; gives whether. Whoever
+    /// can't even be named in a frame stays outside.
+    fn gather(&mut self, spared: &mut Vec<u8>) -> Result<bool, Broken> {
+        let mut patience = 0;
+        let mut until = self.tick;
+        let mut left = 4 * spared.len() + 4;
+        loop {
+            if self.is_crowded(spared) {
+                return Ok(true);
+            }
+            let Some(leader) = self.leader_of(spared) else {
+                if self.tick >= until + 10 * self.election_timeout() {
+                    return Ok(false);
+                }
+                self.step()?;
+                continue;
+            };
+            let node = self.cluster.node(leader).map_err(|it| Broken::new("simulator", it))?;
+            let (now, status) = (node.configuration().clone(), node.status());
+            let busy = status.configured_at > status.committed
+                || !now.membership.outgoing.is_empty()
+                || status.transferring.is_some();
+            let change = spared.iter().find_map(|&id| self.wanted(id, &now));
+            let change = match change {
+                None if !busy && self.follow(leader, spared) => return Ok(true),
+                Some(change) if !busy => faults::ask_for(self, leader, change)?,
+                _ => None,
+            };
+            match change {
+                Some(ChangeError::FrameTooSmall { .. }) => {
+                    self.tally.add(Count::Unnameable);
+                    let voters = now.membership.incoming;
+                    spared.retain(|&id| {
+                        let whole = faults::is_whole(self, NodeId(id), &now);
+                        whole && voters.contains(NodeId(id))
+                    });
+                }
+                Some(ChangeError::Full) => return Ok(true),
+                _ => {}
+            }
+            if self.tick > until + patience {
+                patience = 10 * self.election_timeout() + 2 * self.catching_up(spared);
+                until = self.tick;
+                left -= 1;
+                if left == 0 {
+                    return Ok(false);
+                }
+            }
+            faults::strike(self)?;
+            self.step()?;
+        }
+    }
+
+    /// What would make a spared node a voter, if it is none and does not come to be one.
+    fn wanted(&self, id: u8, now: &Configuration) -> Option<Change> {
+        let station = self.stations.iter().find(|it| it.id == id)?;
+        let id = NodeId(id);
+        match now.nonce(id) {
+            None => Some(Change::AddVoter { id, nonce: station.nonce }),
+            Some(nonce) if nonce != station.nonce => Some(Change::Remove(id)),
+            Some(_) if now.membership.incoming.contains(id) => None,
+            Some(_) => Some(Change::Promote(id)),
+        }
+    }
+
+    /// The spared node that leads in the highest term.
+    fn leader_of(&self, spared: &[u8]) -> Option<u8> {
+        let term = |id: u8| self.status(id).filter(|it| it.role == RoleName::Leader);
+        let terms = spared.iter().filter_map(|&id| Some((term(id)?.term, id)));
+        terms.max().map(|(_, id)| id)
+    }
+
+    fn follow(&self, leader: u8, spared: &[u8]) -> bool {
+        let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
+        spared.iter().all(|id| follows(id) == Some(NodeId(leader)))
     }
 
     /// A leader hands over, to somebody who is gone where there is one, and then to somebody who is
@@ -111,29 +194,25 @@ impl World {
 
     /// Chooses a quorum of members whose promises are whole, and ends their troubles.
     fn spare_a_quorum(&mut self) -> Result<Vec<u8>, Broken> {
-        let members = self.stations.len();
         let mut whole: Vec<u8> =
             self.stations.iter().filter(|it| !it.lost).map(|it| it.id).collect();
-        let quorum = members / 2 + 1;
-        let most = whole.len() - quorum;
-        for _ in 0..self.random.below(most as u32 + 1) {
-            let place = self.random.below(whole.len() as u32) as usize;
-            whole.swap_remove(place);
+        let set = |ids: &[u8]| ids.iter().map(|&id| NodeId(id)).collect();
+        if !faults::sustains(self, set(&whole)) {
+            return Err(Broken::new("simulator", "too much was destroyed"));
         }
-        // Whoever came back with a blank disk counts for nothing, and must be served all the same.
-        for id in self.plan.ids().filter(|id| !whole.contains(id)).collect::<Vec<_>>() {
-            let blank = self.checkers.view(id).lost;
-            let sound = self.cluster.disk(id).is_some_and(|disk| !disk.broken && !disk.rotten);
-            if blank && sound && self.random.below(2) == 0 {
-                self.tally.add(Count::Guests);
-                whole.push(id);
+        for _ in 0..self.random.below(whole.len() as u32) {
+            let place = self.random.below(whole.len() as u32) as usize;
+            let mut fewer = whole.clone();
+            fewer.swap_remove(place);
+            if faults::sustains(self, set(&fewer)) {
+                whole = fewer;
             }
         }
         whole.sort_unstable();
         self.tally.add(Count::Healed);
-        self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
+        self.tally.add_many(Count::Spared, u64::from(whole.len() < self.stations.len()));
         let rates = &mut self.plan.rates;
-        (rates.partition, rates.heal, rates.burst) = (0, 0, 0);
+        (rates.partition, rates.heal, rates.burst, rates.churn) = (0, 0, 0, 0);
         for &id in &whole {
             self.end_troubles(id)?;
         }
@@ -194,10 +273,14 @@ impl World {
 
     /// The spared node that all spared nodes take for their leader.
     fn common_leader(&self, spared: &[u8]) -> Option<u8> {
-        let leads = |&&id: &&u8| self.status(id).is_some_and(|it| it.role == RoleName::Leader);
-        let leader = *spared.iter().find(leads)?;
-        let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
-        spared.iter().all(|id| follows(id) == Some(NodeId(leader))).then_some(leader)
+        let leader = self.leader_of(spared)?;
+        let now = self.cluster.node(leader).ok()?.configuration();
+        let member = |&id: &u8| {
+            let voters = now.membership.incoming;
+            voters.contains(NodeId(id)) && faults::is_whole(self, NodeId(id), now)
+        };
+        let members: Vec<u8> = spared.iter().copied().filter(member).collect();
+        (members.contains(&leader) && self.follow(leader, &members)).then_some(leader)
     }
 
     /// How long it may take until everyone has everything: at least one entry goes with each trip.
