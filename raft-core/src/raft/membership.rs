@@ -105,13 +105,19 @@ impl Leading {
         peer.echoed > Round(0) && self.ticks_since(peer.echoed, config) <= most
     }
 
-    /// Whether a learner may vote: it is there, its word counts, and it lacks no more of what is
-    /// committed than may be on its way.
-    fn is_ready(&self, id: NodeId, committed: Index, config: &Config) -> bool {
+    /// Whether a learner may vote: it is there, its word counts, it holds the configuration that
+    /// names it, and it lacks no more of what is committed than may be on its way.
+    fn is_ready(
+        &self,
+        id: NodeId,
+        (configured, committed): (Index, Index),
+        config: &Config,
+    ) -> bool {
         self.followers.iter().any(|peer| {
-            let lacks = committed.above(peer.matched.get());
-            let near = peer.flow == Flow::Replicate && lacks <= config.window_entries.into();
-            peer.id == id && peer.counted && near && self.hears(peer, config)
+            let holds = peer.matched.get();
+            let near = committed.above(holds) <= config.window_entries.into();
+            let follows = peer.flow == Flow::Replicate && near && holds >= configured;
+            peer.id == id && peer.counted && follows && self.hears(peer, config)
         })
     }
 }
@@ -200,7 +206,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if voters.is_empty() {
             return Err(ChangeError::NoVoter);
         }
-        let ready = |id: &NodeId| leading.is_ready(*id, self.committed, &self.config);
+        let at = (self.configured_at, self.committed);
+        let ready = |id: &NodeId| leading.is_ready(*id, at, &self.config);
         if let Some(id) = voters.without(incoming).iter().find(|id| !ready(id)) {
             return Err(ChangeError::NotCaughtUp(id));
         }
@@ -277,7 +284,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let mut voters = incoming;
         if outgoing.is_empty() {
             for id in arriving.iter() {
-                if leading.is_ready(id, self.committed, &self.config) {
+                if leading.is_ready(id, (self.configured_at, self.committed), &self.config) {
                     arriving.remove(id);
                     voters.insert(id);
                 }

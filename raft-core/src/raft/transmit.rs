@@ -173,7 +173,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 if !self.hears_leader() {
                     return Some((peer, Answer::PreGranted));
                 }
-            } else if self.ballot.vote != Some(peer) {
+            } else if self.ballot.vote != Some(peer) || !self.ballot.admitted {
                 return Some((peer, Answer::Refused));
             } else if let Some(ballot) = self.watermark.ballot(self.ballot) {
                 return Some((peer, Answer::Granted(ballot.term())));

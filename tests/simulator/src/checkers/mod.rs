@@ -139,17 +139,11 @@ pub struct Book {
 }
 
 impl Book {
-    /// Somebody has a configuration in its log. The first that is ever seen is the founders'.
+    /// Somebody has a configuration in its log.
     fn configured(&mut self, at: Index, configuration: &Configuration) {
-        if configuration.membership.incoming.is_empty() {
-            return;
-        }
         let seen = (at, configuration.clone());
-        if self.configurations.is_empty() {
-            self.configurations.push(seen);
-        } else if self.configurations.last().is_some_and(|(last, _)| at > *last)
-            && !self.proposals.contains(&seen)
-        {
+        let is_new = self.configurations.last().is_none_or(|(last, _)| at > *last);
+        if is_new && !self.proposals.contains(&seen) {
             self.proposals.push(seen);
         }
     }
@@ -237,6 +231,11 @@ impl Checkers {
         let (ids, views): (Vec<u8>, Vec<View>) =
             nodes.map(|(id, nonce)| (id, View::new(nonce))).unzip();
         Self { book: Book::default(), views, first_id: ids.first().copied().unwrap_or(0) }
+    }
+
+    /// A cluster begins with this.
+    pub fn founded(&mut self, configuration: &Configuration) {
+        self.book.configurations.push((Index::ZERO, configuration.clone()));
     }
 
     /// Every configuration that may still decide something.

@@ -22,18 +22,17 @@ pub(crate) fn is_whole(world: &World, id: NodeId, configuration: &Configuration)
 pub(crate) fn sustains(world: &World, nodes: NodeSet) -> bool {
     world.checkers.live().all(|it| {
         let whole = nodes.iter().filter(|&id| is_whole(world, id, it)).collect();
-        let voters = it.membership;
-        let arrived = voters.incoming.union(it.arriving);
-        let some = it.arriving.iter().all(|one| {
-            let mut incoming = voters.incoming;
-            incoming.insert(one);
-            is_majority(whole, incoming)
-        });
-        voters.has_quorum(whole)
-            && some
-            && is_majority(whole, arrived)
-            && is_majority(whole, arrived.without(it.leaving))
-            && is_majority(whole, voters.incoming.without(it.leaving))
+        let sets = (it.membership.incoming, it.arriving, it.leaving);
+        it.membership.has_quorum(whole) && can_carry_out(whole, sets)
+    })
+}
+
+/// Whether these nodes could decide whoever of the arriving has arrived, one of them or all.
+fn can_carry_out(whole: NodeSet, (voters, arriving, leaving): (NodeSet, NodeSet, NodeSet)) -> bool {
+    let each = arriving.iter().map(|one| NodeSet::of(&[one]));
+    each.chain([NodeSet::EMPTY, arriving]).all(|arrived| {
+        let voters = voters.union(arrived);
+        is_majority(whole, voters) && is_majority(whole, voters.without(leaving))
     })
 }
 
@@ -133,23 +132,25 @@ fn draw(world: &mut World, now: &Configuration) -> Change {
 /// Whether whole nodes would still be a majority: an operator who does not look to that may lose
 /// everything, and no algorithm can help.
 fn leaves_a_majority(world: &World, now: &Configuration, change: Change) -> bool {
-    let mut voters = now.membership.incoming;
-    let mut all = vec![voters];
+    let (mut voters, mut arriving, mut leaving) =
+        (now.membership.incoming, now.arriving, now.leaving);
     match change {
         Change::AddLearner { .. } => {}
-        Change::Promote(id) | Change::AddVoter { id, .. } => voters.insert(id),
-        Change::Remove(id) => voters.remove(id),
-        Change::Replace { old, new, .. } => {
-            voters.insert(new);
-            all.push(voters);
-            voters.remove(old);
+        Change::Promote(id) => voters.insert(id),
+        Change::AddVoter { id, .. } => arriving.insert(id),
+        Change::Remove(id) => {
+            voters.remove(id);
+            arriving.remove(id);
         }
-        Change::Set { voters: set, .. } => voters = set,
+        Change::Replace { old, new, .. } => {
+            arriving.insert(new);
+            leaving.insert(old);
+        }
+        Change::Set { voters: set, .. } => {
+            (voters, arriving, leaving) = (set, NodeSet::EMPTY, NodeSet::EMPTY);
+        }
     }
-    all.push(voters);
-    all.push(voters.union(now.arriving));
-    all.push(voters.union(now.arriving).without(now.leaving));
-    all.push(voters.without(now.leaving));
-    let whole = |set: NodeSet| set.iter().filter(|&id| is_whole(world, id, now)).collect();
-    all.into_iter().all(|set| is_majority(whole(set), set))
+    let all = voters.union(arriving);
+    let whole = all.iter().filter(|&id| is_whole(world, id, now)).collect();
+    can_carry_out(whole, (voters, arriving, leaving))
 }

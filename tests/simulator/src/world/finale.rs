@@ -10,7 +10,7 @@ use crate::checkers::{Broken, Outcome};
 use crate::faults;
 use crate::plan::Temper;
 use crate::tally::Count;
-use raft_core::{Change, ChangeError, Configuration, NodeId, RoleName, Status};
+use raft_core::{Change, ChangeError, Configuration, Membership, NodeId, RoleName, Status};
 
 /// Every seed runs at least this long.
 const TICKS_LEAST: u32 = 2000;
@@ -84,7 +84,10 @@ impl World {
             let busy = status.configured_at > status.committed
                 || !now.membership.outgoing.is_empty()
                 || status.transferring.is_some();
-            let change = spared.iter().find_map(|&id| self.wanted(id, &now));
+            // What is planned to go must not go after the end.
+            let Membership { incoming: voters, learners, .. } = now.membership;
+            let stay = (!now.leaving.is_empty()).then_some(Change::Set { voters, learners });
+            let change = stay.or_else(|| spared.iter().find_map(|&id| self.wanted(id, &now)));
             let change = match change {
                 None if !busy && self.follow(leader, spared) => return Ok(true),
                 Some(change) if !busy => faults::ask_for(self, leader, change)?,
@@ -93,10 +96,9 @@ impl World {
             match change {
                 Some(ChangeError::FrameTooSmall { .. }) => {
                     self.tally.add(Count::Unnameable);
-                    let voters = now.membership.incoming;
                     spared.retain(|&id| {
-                        let whole = faults::is_whole(self, NodeId(id), &now);
-                        whole && voters.contains(NodeId(id))
+                        self.wanted(id, &now)
+                            .is_none_or(|change| !matches!(change, Change::AddVoter { .. }))
                     });
                 }
                 Some(ChangeError::Full) => return Ok(true),
@@ -198,7 +200,9 @@ impl World {
             self.stations.iter().filter(|it| !it.lost).map(|it| it.id).collect();
         let set = |ids: &[u8]| ids.iter().map(|&id| NodeId(id)).collect();
         if !faults::sustains(self, set(&whole)) {
-            return Err(Broken::new("simulator", "too much was destroyed"));
+            let live: Vec<_> = self.checkers.live().collect();
+            let words = format!("too much was destroyed: {whole:?} of {live:?}");
+            return Err(Broken::new("simulator", words));
         }
         for _ in 0..self.random.below(whole.len() as u32) {
             let place = self.random.below(whole.len() as u32) as usize;
@@ -280,7 +284,7 @@ impl World {
             voters.contains(NodeId(id)) && faults::is_whole(self, NodeId(id), now)
         };
         let members: Vec<u8> = spared.iter().copied().filter(member).collect();
-        (members.contains(&leader) && self.follow(leader, &members)).then_some(leader)
+        self.follow(leader, &members).then_some(leader)
     }
 
     /// How long it may take until everyone has everything: at least one entry goes with each trip.
@@ -386,7 +390,7 @@ impl World {
 
     /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
     fn check_floors(&self) -> Outcome {
-        if self.plan.temper != Temper::Calm || self.plan.crowded {
+        if self.plan.temper != Temper::Calm || self.plan.crowded || self.plan.rates.churn > 0 {
             return Ok(());
         }
         let elections = self.tally.get(Count::Elections);

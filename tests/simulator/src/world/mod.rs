@@ -101,13 +101,16 @@ impl World {
             let added = cluster.add(identity, &settings);
             added.map_err(|words| Broken::new("simulator", words))?;
         }
+        let mut checkers = Checkers::new(plan.ids().map(|id| (id, nonce(id))));
+        let founded = cluster.node(plan.first_id).map(|node| node.configuration());
+        checkers.founded(founded.map_err(|words| Broken::new("simulator", words))?);
         Ok(Self {
             cluster,
             tick: 0,
             stations: plan.ids().map(|id| Station::new(id, nonce(id))).collect(),
             network: Network::new(plan.link.clone(), random(3)),
             clients: Clients::new(&plan, random(4)),
-            checkers: Checkers::new(plan.ids().map(|id| (id, nonce(id)))),
+            checkers,
             recorder,
             tally: Tally::default(),
             wounds: Wounds::default(),
