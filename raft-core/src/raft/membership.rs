@@ -252,7 +252,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             let fresh = Progress::new(id, at.index);
             leading.followers.push(fresh).map_err(|_| ChangeError::TooMany)?;
         }
-        leading.changed = leading.round;
         (self.configured_at, self.configuration) = (at.index, next);
         self.unjudged = true;
         Ok(at)
@@ -262,6 +261,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn tend_members(&mut self) -> Result<(), Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         if self.configured_at > self.committed || self.committed < leading.first {
+            leading.changed = leading.round;
             return Ok(());
         }
         let members = self.configuration.membership.members();

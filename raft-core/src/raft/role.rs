@@ -150,7 +150,7 @@ pub(crate) struct Leading {
     /// How many rounds have really left since then, and the last of them.
     rounds_left: u32,
     last_left: Round,
-    /// The round in which the members changed last.
+    /// The last round in which a configuration was not committed yet.
     pub(super) changed: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,

@@ -66,19 +66,21 @@ impl World {
     /// can't even be named in a frame stays outside.
     fn gather(&mut self, spared: &mut Vec<u8>) -> Result<bool, Broken> {
         let mut patience = 0;
-        let mut until = self.tick;
+        let (mut until, mut led) = (self.tick, self.tick);
+        let mut nameable = true;
         let mut left = 4 * spared.len() + 4;
         loop {
             if self.is_crowded(spared) {
                 return Ok(true);
             }
             let Some(leader) = self.leader_of(spared) else {
-                if self.tick >= until + 10 * self.election_timeout() {
+                if self.tick >= led + 10 * self.election_timeout() {
                     return Ok(false);
                 }
                 self.step()?;
                 continue;
             };
+            led = self.tick;
             let node = self.cluster.node(leader).map_err(|it| Broken::new("simulator", it))?;
             let (now, status) = (node.configuration().clone(), node.status());
             let busy = status.configured_at > status.committed
@@ -90,12 +92,15 @@ impl World {
             let change = stay.or_else(|| spared.iter().find_map(|&id| self.wanted(id, &now)));
             let change = match change {
                 None if !busy && self.follow(leader, spared) => return Ok(true),
-                Some(change) if !busy => faults::ask_for(self, leader, change)?,
+                Some(change) if !busy && self.tick.is_multiple_of(self.plan.heartbeat) => {
+                    faults::ask_for(self, leader, change)?
+                }
                 _ => None,
             };
             match change {
                 Some(ChangeError::FrameTooSmall { .. }) => {
-                    self.tally.add(Count::Unnameable);
+                    self.tally.add_many(Count::Unnameable, u64::from(nameable));
+                    nameable = false;
                     spared.retain(|&id| {
                         self.wanted(id, &now)
                             .is_none_or(|change| !matches!(change, Change::AddVoter { .. }))
