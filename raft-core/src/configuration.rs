@@ -10,6 +10,7 @@
 //!
 //! It is the body of a configuration entry, and stands at the head of every snapshot.
 
+use crate::config::Config;
 use crate::node_set::NodeSet;
 use crate::number::{Reader, Writer};
 use crate::quorum::{MEMBERS_MAX, Membership};
@@ -80,6 +81,11 @@ impl Configuration {
             Some(place) => self.nonces.get(place).copied(),
             None => Some(Nonce::FOUNDER),
         }
+    }
+
+    /// Whether a node of this nonce and these settings counts.
+    pub(crate) fn admits(&self, nonce: Nonce, config: &Config) -> bool {
+        self.nonce(config.id) == Some(nonce) && self.settings == config.shared_digest()
     }
 
     /// Whether a datagram of this sender is one of another storage than the member's.

@@ -12,7 +12,7 @@ use crate::configuration::Configuration;
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::raft::{Change, ChangeError, ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Change, ChangeError, ProposeError, Raft, TransferError, Unwritten, latest};
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Identity, Record, Storage};
 use crate::types::{Index, NodeId, Position, Term};
@@ -128,12 +128,15 @@ where
         }
         let Identity { membership, nonce, settings, .. } = identity;
         let founded = Configuration::of_founders(membership, settings);
-        let raft = Raft::new(config, founded, nonce, found.log, found.ballot);
-        if raft.differs() && found.ballot.admitted {
+        let (base, last) = (found.log.base().index, found.log.last());
+        let latest = latest(&found.log, &founded, last.index).ok_or(RecoverError::Corrupt)?;
+        let admitted = found.ballot.admitted && latest.1.nonce(identity.id) == Some(nonce);
+        if admitted && !latest.1.admits(nonce, &config) {
             return Err(RecoverError::UnequalSettings);
         }
-        let (applied, reported) = (raft.log().base().index, Reported::new(raft.term()));
-        Ok(Self { raft, storage, machine, applied, apply_fault: None, reported })
+        let reported = Reported::new(found.ballot.term.max(last.term));
+        let raft = Raft::new(config, nonce, founded, latest, found.log, found.ballot);
+        Ok(Self { raft, storage, machine, applied: base, apply_fault: None, reported })
     }
 
     // Inputs.

@@ -8,7 +8,7 @@ use super::role::Leading;
 use super::{Raft, Role};
 use crate::config::Config;
 use crate::configuration::{Configuration, Sets};
-use crate::log::Kind;
+use crate::log::{Kind, Log};
 use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::progress::{Flow, Progress};
@@ -93,10 +93,29 @@ pub enum ChangeError {
     Stopped(Fault),
 }
 
+/// The latest configuration up to `index`, and where it stands: at the base if no entry says.
+#[inline(never)]
+pub(crate) fn latest<B: AsRef<[u8]> + AsMut<[u8]>>(
+    log: &Log<B>,
+    base: &Configuration,
+    mut index: Index,
+) -> Option<(Index, Configuration)> {
+    log.term(index)?;
+    while index > log.base().index {
+        let entry = log.get(index)?;
+        if entry.kind == Kind::CONFIGURATION {
+            return Some((index, Configuration::read(entry.body)?));
+        }
+        index = index.previous();
+    }
+    Some((index, base.clone()))
+}
+
 impl Leading {
     /// About how many ticks have passed since that round.
     fn ticks_since(&self, round: Round, config: &Config) -> u64 {
-        (self.round.0 - round.0.min(self.round.0)).saturating_mul(config.heartbeat_ticks.into())
+        // Rounds grow by one, so that no product of these ever wraps.
+        self.round.0.wrapping_sub(round.0).wrapping_mul(config.heartbeat_ticks.into())
     }
 
     /// Whether a follower was heard not long ago.
@@ -216,6 +235,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Appends the configuration of these sets; joint, if more than one voter moves.
+    #[inline(never)]
     fn reconfigure(
         &mut self,
         &[voters, _, learners, arriving, leaving]: &Sets,
@@ -246,19 +266,36 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let at = at.map_err(|_| ChangeError::Full)?;
         note!("node {} leads from {} on to {}", self.config.id.0, before.word(), voters.word());
         if let Some((id, _)) = added {
-            // Whoever is served only until it knows that it went makes room.
-            let (members, full) = (next.membership.members(), leading.followers.is_full());
-            leading.followers.retain(|it| it.id != id && (!full || members.contains(it.id)));
             let fresh = Progress::new(id, at.index);
-            leading.followers.push(fresh).map_err(|_| ChangeError::TooMany)?;
+            // Whoever is served only until it knows that it went makes room.
+            let held: NodeSet = leading.followers.iter().map(|peer| peer.id).collect();
+            let gone = held.without(next.membership.members()).first();
+            let gone = gone.filter(|_| leading.followers.is_full());
+            let place = if held.contains(id) { Some(id) } else { gone };
+            match place.and_then(|id| leading.follower(id)) {
+                Some(place) => *place = fresh,
+                None => leading.followers.push(fresh).map_err(|_| ChangeError::TooMany)?,
+            }
         }
         (self.configured_at, self.configuration) = (at.index, next);
         self.unjudged = true;
         Ok(at)
     }
 
-    /// A round of a leader: who has gone is served no more, and what is planned goes a step on.
+    /// What is left to do, round by round: nothing, for nearly all of them.
     pub(super) fn tend_members(&mut self) -> Result<(), Fault> {
+        let Configuration { membership, arriving, leaving, .. } = &self.configuration;
+        let planned = membership.outgoing.union(*arriving).union(*leaving);
+        let Role::Leader(leading) = &self.role else { return Ok(()) };
+        let members = membership.members();
+        let settled = membership.incoming.contains(self.config.id)
+            && leading.followers.iter().all(|peer| members.contains(peer.id));
+        if planned.is_empty() && settled { Ok(()) } else { self.carry_on() }
+    }
+
+    /// A round of a leader: who has gone is served no more, and what is planned goes a step on.
+    #[cold]
+    fn carry_on(&mut self) -> Result<(), Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(()) };
         if self.configured_at > self.committed || self.committed < leading.first {
             leading.changed = leading.round;
@@ -268,10 +305,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let [incoming, outgoing, learners, mut arriving, mut leaving] = self.configuration.sets();
         let most = u64::from(self.config.base_timeout_ticks) * 4;
         let overdue = leading.ticks_since(leading.changed, &self.config) > most;
-        leading.followers.retain(|peer| {
-            let told = overdue || peer.matched.get() >= self.configured_at;
-            members.contains(peer.id) || !told
-        });
+        let at = self.configured_at;
+        leading
+            .followers
+            .retain(|peer| members.contains(peer.id) || !(overdue || peer.matched.get() >= at));
         if leading.transfer.is_some() {
             return Ok(());
         }
@@ -317,27 +354,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// What was in force when the entry at `index` was the last one. `None` outside the log.
     #[cold]
     pub(crate) fn configuration_at(&self, index: Index) -> Option<Configuration> {
-        self.latest_configuration(index).map(|(_, configuration)| configuration)
-    }
-
-    /// The latest configuration up to `index`, and where it stands.
-    fn latest_configuration(&self, mut index: Index) -> Option<(Index, Configuration)> {
-        self.log.term(index)?;
-        while index > self.log.base().index {
-            let entry = self.log.get(index)?;
-            if entry.kind == Kind::CONFIGURATION {
-                return Some((index, Configuration::read(entry.body)?));
-            }
-            index = index.previous();
-        }
-        Some((index, self.base_configuration.clone()))
+        latest(&self.log, &self.base_configuration, index).map(|(_, configuration)| configuration)
     }
 
     /// The log has gained or lost a configuration: the latest one holds.
     #[cold]
     pub(super) fn settle_configuration(&mut self) -> Result<(), Fault> {
-        let latest = self.latest_configuration(self.log.last().index).ok_or(Fault::Log)?;
-        (self.configured_at, self.configuration) = latest;
+        let latest = latest(&self.log, &self.base_configuration, self.log.last().index);
+        (self.configured_at, self.configuration) = latest.ok_or(Fault::Log)?;
         self.unjudged = true;
         Ok(())
     }
@@ -347,18 +371,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn judge(&mut self) {
         if self.unjudged && self.configured_at <= self.applicable() {
             self.unjudged = false;
-            self.ballot.admitted = self.is_named() && !self.differs();
+            self.ballot.admitted = self.configuration.admits(self.nonce, &self.config);
         }
-    }
-
-    /// Whether the configuration names this very storage.
-    fn is_named(&self) -> bool {
-        self.configuration.nonce(self.config.id) == Some(self.nonce)
     }
 
     /// Whether the cluster that this node is in has other settings than it.
     pub(crate) fn differs(&self) -> bool {
-        self.is_named() && self.configuration.settings != self.config.shared_digest()
+        let named = self.configuration.nonce(self.config.id) == Some(self.nonce);
+        named && !self.configuration.admits(self.nonce, &self.config)
     }
 
     /// Whether that is why its word does not count.

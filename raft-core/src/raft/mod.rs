@@ -21,6 +21,7 @@ mod transfer;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
+pub(crate) use self::membership::latest;
 pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::role::Following;
@@ -119,27 +120,38 @@ pub enum ProposeError {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
-    /// A node as it comes back from storage: everything in `log` and `ballot` is durable, and
-    /// `configuration` is that of the log's base.
+    /// A node as it comes back from storage: everything in `log` and `ballot` is durable. Of the
+    /// configurations one is that of the log's base, and one the [`latest`] in it.
     pub(crate) fn new(
         config: Config,
-        configuration: Configuration,
         nonce: Nonce,
+        base_configuration: Configuration,
+        (configured_at, configuration): (Index, Configuration),
         log: Log<B>,
         ballot: Ballot,
     ) -> Self {
-        let watermark = Watermark::recovered(log.last().index, ballot);
+        let (base, last) = (log.base().index, log.last());
+        let watermark = Watermark::recovered(last.index, ballot);
         let mut random = Random::new(config.seed, config.id);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || !log.is_empty();
         let timeout = Self::draw_timeout(&config, &mut random);
-        let mut raft = Self {
+        let unjudged = configured_at > base;
+        let mut ballot = ballot;
+        if last.term > ballot.term {
+            // Whom it voted for in that term is not known, so it has no vote left to give in it.
+            (ballot.term, ballot.vote) = (last.term, Some(config.id));
+        }
+        if !unjudged {
+            ballot.admitted = configuration.admits(nonce, &config);
+        }
+        Self {
             nonce,
-            configuration: configuration.clone(),
-            configured_at: Index::ZERO,
-            unjudged: true,
-            base_configuration: configuration,
-            committed: log.base().index,
+            configuration,
+            configured_at,
+            unjudged,
+            base_configuration,
+            committed: base,
             ballot,
             watermark,
             role: Role::Follower(Following::of(None)),
@@ -155,17 +167,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             counters: Counters::default(),
             log,
             config,
-        };
-        let last = raft.log.last().term;
-        if last > raft.ballot.term {
-            // Whom it voted for in that term is not known, so it has no vote left to give in it.
-            raft.ballot = Ballot { term: last, vote: Some(raft.config.id), ..ballot };
         }
-        if raft.settle_configuration().is_err() {
-            raft.fail(Fault::Log);
-        }
-        raft.judge();
-        raft
     }
 
     // Inputs. The large ones are not merged into their caller: on a small processor, fields are

@@ -6,7 +6,7 @@
 use super::role::Leading;
 use super::{Raft, Role, Stop};
 use crate::log::Log;
-use crate::progress::Flow;
+use crate::progress::{Flow, Progress};
 use crate::status::{DropReason, Fault};
 use crate::types::NodeId;
 use crate::wire::{self, HandOver, Message};
@@ -75,11 +75,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else {
             return Err(TransferError::NotLeader(leader));
         };
-        let fit = leading.followers.iter().filter(|peer| {
-            let asked = to.is_none_or(|to| to == peer.id);
-            asked && voters.contains(peer.id) && peer.counted && peer.flow != Flow::Snapshot
-        });
-        let best = fit.max_by_key(|peer| (peer.matched, peer.echoed));
+        let mut best: Option<&Progress> = None;
+        for peer in &leading.followers {
+            let asked = to.is_none_or(|to| to == peer.id) && voters.contains(peer.id);
+            let fit = asked && peer.counted && peer.flow != Flow::Snapshot;
+            let held = |it: &Progress| (it.matched, it.echoed);
+            if fit && best.is_none_or(|best| held(peer) >= held(best)) {
+                best = Some(peer);
+            }
+        }
         let to = best.ok_or(TransferError::Unfit)?.id;
         leading.transfer = Some(Transfer { to, passed: 0, owed: true });
         Ok(to)
