@@ -263,6 +263,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     /// The entry at `index`. `None` outside the log.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn get(&self, index: Index) -> Option<Entry<'_>> {
         let slot = self.slot(self.slot_number(index)?)?;
         let bytes = self.ring().get(slot.offset as usize..)?;

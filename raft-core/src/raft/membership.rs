@@ -368,8 +368,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Whether this node's word counts is for the last configuration to say that it knows to be
     /// committed and holds durably.
+    #[inline(always)] // One bit, nearly always.
     pub(super) fn judge(&mut self) {
-        if self.unjudged && self.configured_at <= self.applicable() {
+        if self.unjudged {
+            self.look_up();
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self) {
+        if self.configured_at <= self.applicable() {
             self.unjudged = false;
             self.ballot.admitted = self.configuration.admits(self.nonce, &self.config);
         }

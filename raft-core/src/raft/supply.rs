@@ -8,8 +8,8 @@ use super::Role;
 use super::{Raft, transmit::Sent};
 use crate::config::Config;
 use crate::log::{Entries, Log};
-use crate::node_set::NodeSet;
 use crate::progress::{Flow, Progress};
+use crate::quorum::Membership;
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
 use crate::wire::{self, Append, Heartbeat, Message};
@@ -25,9 +25,9 @@ enum Supply {
 struct Stock<'a, B> {
     log: &'a Log<B>,
     config: &'a Config,
-    /// Who is sent what is not committed yet. The others could only stand in the way with it: a
+    /// Only voters are sent what is not committed yet. The others could only stand in the way with it: a
     /// voter of before would refuse its vote to whoever lacks the entry that took its own away.
-    voters: NodeSet,
+    membership: &'a Membership,
     term: Term,
     round: Round,
     committed: Index,
@@ -38,9 +38,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn supply(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
         let Role::Leader(leading) = &mut self.role else { return Ok(None) };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let voters = self.configuration.membership.voters();
+        let membership = &self.configuration.membership;
         let (round, committed) = (leading.round, self.committed);
-        let stock = Stock { log, config, voters, term, round, committed };
+        let stock = Stock { log, config, membership, term, round, committed };
         let mut at = leading.served;
         for _ in 0..leading.followers.len() {
             if at >= leading.followers.len() {
@@ -73,9 +73,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn owes_supply(&self) -> bool {
         let Role::Leader(leading) = &self.role else { return false };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let voters = self.configuration.membership.voters();
+        let membership = &self.configuration.membership;
         let (round, committed) = (leading.round, self.committed);
-        let stock = Stock { log, config, voters, term, round, committed };
+        let stock = Stock { log, config, membership, term, round, committed };
         leading.followers.iter().any(|follower| stock.owed_to(follower).is_some())
     }
 }
@@ -85,8 +85,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         let most = match follower.flow {
             _ if follower.paused => 0,
             Flow::Probe => self.config.window_entries,
-            Flow::Replicate if follower.next > self.last_for(follower) => 0,
-            Flow::Replicate => self.window(follower),
+            Flow::Replicate if follower.next > self.log.last().index => 0,
+            Flow::Replicate if self.membership.voters().contains(follower.id) => {
+                self.window(follower)
+            }
+            Flow::Replicate => self.committed_of(follower, self.window(follower)),
             Flow::Snapshot => 0,
         };
         match most {
@@ -95,10 +98,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         }
     }
 
-    /// The last entry that it may be sent.
-    fn last_for(&self, follower: &Progress) -> Index {
-        let votes = self.voters.contains(follower.id);
-        if votes { self.log.last().index } else { self.committed }
+    /// Of so many entries those that a follower without a vote may be sent.
+    #[cold]
+    fn committed_of(&self, follower: &Progress, most: u32) -> u32 {
+        let left = self.committed.next().above(follower.next);
+        u32::try_from(left).map_or(most, |left| left.min(most))
     }
 
     /// How many more entries may be on their way. The bytes of the last frame may exceed theirs.
@@ -143,8 +147,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
             follower.sent_nothing();
             return Ok(None);
         };
-        let left = self.last_for(follower).next().above(follower.next);
-        let most = u32::try_from(left).map_or(most, |left| left.min(most));
+        let votes = self.membership.voters().contains(follower.id);
+        let most = if votes { most } else { self.committed_of(follower, most) };
         let (next, length) = self.copy_entries(follower.next, most, head, buffer)?;
         if next == follower.next && follower.flow == Flow::Replicate {
             follower.sent_nothing();
@@ -163,7 +167,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stock<'_, B> {
         buffer: &mut [u8],
     ) -> Result<(Index, usize), Fault> {
         let (mut next, mut used, mut most) = (first, used, most);
-        while most > 0 {
+        while most > 0 && next <= self.log.last().index {
             let room = buffer.get_mut(used..).ok_or(Fault::Log)?;
             let (bytes, count) = self.log.piece(next, most, room.len()).ok_or(Fault::Log)?;
             if count == 0 {

@@ -86,16 +86,22 @@ pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
 }
 
 /// The room for a datagram, so that its sender's nonce can be put in without moving what follows.
+#[inline]
 pub(crate) fn behind_nonce(nonce: Nonce, buffer: &mut [u8]) -> &mut [u8] {
-    let skipped = if nonce == Nonce::FOUNDER { 0 } else { NONCE_BYTES };
-    buffer.get_mut(skipped..).unwrap_or_default()
+    if nonce == Nonce::FOUNDER {
+        return buffer;
+    }
+    buffer.get_mut(NONCE_BYTES..).unwrap_or_default()
 }
 
 /// Puts the nonce into the datagram that stands there; gives the length of the whole.
+#[inline(always)] // As above.
 pub(crate) fn put_nonce(nonce: Nonce, buffer: &mut [u8], length: usize) -> Option<usize> {
-    if nonce == Nonce::FOUNDER {
-        return Some(length);
-    }
+    if nonce == Nonce::FOUNDER { Some(length) } else { name_sender(nonce, buffer, length) }
+}
+
+#[cold]
+fn name_sender(nonce: Nonce, buffer: &mut [u8], length: usize) -> Option<usize> {
     let &[tag, flags] = buffer.get(NONCE_BYTES..)?.first_chunk()?;
     let [first, second, third, fourth] = nonce.0.to_le_bytes();
     *buffer.first_chunk_mut()? = [tag, flags | NAMED, first, second, third, fourth];
