@@ -4,7 +4,7 @@ use super::history::{Fate, History, MarkKind, Stretch};
 use super::{Cast, Span, json, page};
 use crate::trace::{Moment, What};
 use raft_core::wire::{self, Datagram, Heartbeat, Message};
-use raft_core::{Index, RoleName, Round, Term};
+use raft_core::{Index, Nonce, RoleName, Round, Term};
 
 fn cast() -> Cast {
     Cast {
