@@ -5,6 +5,7 @@
 //! [`Raft::transmit`] is called, from what is true at that moment.
 
 mod barrier;
+mod configured;
 mod election;
 mod follower;
 #[cfg(debug_assertions)]
@@ -21,7 +22,7 @@ mod transfer;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
-pub(crate) use self::membership::latest;
+pub(crate) use self::configured::latest;
 pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::role::Following;

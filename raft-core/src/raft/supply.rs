@@ -25,8 +25,8 @@ enum Supply {
 struct Stock<'a, B> {
     log: &'a Log<B>,
     config: &'a Config,
-    /// Only voters are sent what is not committed yet. The others could only stand in the way with it: a
-    /// voter of before would refuse its vote to whoever lacks the entry that took its own away.
+    /// Only voters are sent what is not committed yet. The others could only stand in the way:
+    /// a voter of before would refuse its vote to whoever lacks the entry that took its own away.
     membership: &'a Membership,
     term: Term,
     round: Round,

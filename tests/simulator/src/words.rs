@@ -114,7 +114,11 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
         }
     };
-    format!("term {}: {said}", datagram.term.0)
+    let named = match datagram.nonce {
+        Nonce::FOUNDER => String::new(),
+        Nonce(nonce) => format!(" #{nonce}"),
+    };
+    format!("term {}{named}: {said}", datagram.term.0)
 }
 
 fn entry_list<M: Spoken>(entries: Entries<'_>) -> String {

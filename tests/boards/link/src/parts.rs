@@ -7,7 +7,7 @@ use raft_core::wire::{
     Answer, Append, Datagram, Envelope, Heartbeat, Message, VoteAnswer, decode, encode,
 };
 use raft_core::{
-    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Packet, Position,
+    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, Nonce, NodeSet, Packet, Position,
     Recipient, Round, Term,
 };
 
@@ -128,7 +128,7 @@ pub fn wire(input: &mut Input) {
             Message::Append(Append { round, previous, committed, entries })
         }
     };
-    let datagram = Datagram { term: Term(input.word()), message };
+    let datagram = Datagram { nonce: Nonce(input.word()), term: Term(input.word()), message };
     black_box(encode(&datagram, input.bytes(&mut buffer)));
 }
 

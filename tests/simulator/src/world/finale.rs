@@ -62,7 +62,7 @@ impl World {
         self.change_leaders(&spared)
     }
 
-    /// Everyone who is spared comes to be a voter, whatever was begun before; gives whether. Whoever
+    /// Everyone who is spared comes to be a voter, whatever was begun before; gives whether. Who
     /// can't even be named in a frame stays outside.
     fn gather(&mut self, spared: &mut Vec<u8>) -> Result<bool, Broken> {
         let mut patience = 0;
