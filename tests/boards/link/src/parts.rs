@@ -7,8 +7,8 @@ use raft_core::wire::{
     Answer, Append, Datagram, Envelope, Heartbeat, Message, VoteAnswer, decode, encode,
 };
 use raft_core::{
-    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, Nonce, NodeSet, Packet, Position,
-    Recipient, Round, Term,
+    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Nonce, Packet,
+    Position, Recipient, Round, Term,
 };
 
 const FRAME_BYTES: usize = 256;

@@ -105,6 +105,7 @@ impl World {
                         self.wanted(id, &now)
                             .is_none_or(|change| !matches!(change, Change::AddVoter { .. }))
                     });
+                    self.stations.iter_mut().for_each(|it| it.spared &= spared.contains(&it.id));
                 }
                 Some(ChangeError::Full) => return Ok(true),
                 _ => {}
