@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
 const CLUSTER: ClusterId = ClusterId(0xB0A2D5);
+/// Where election timeouts start.
+const SEED: u32 = 2026;
 const LOG_BYTES: usize = 8 * 1024;
 const MTU: usize = 256;
 
@@ -71,14 +73,14 @@ impl Host {
     fn new(id: NodeId, founders: &[NodeId]) -> Result<Self, String> {
         let disk = Disk::new(vec![0; LOG_BYTES], vec![0; 2 * LOG_BYTES]);
         let mut disk = disk.map_err(|error| format!("{error:?}"))?;
-        format(&mut disk, Identity::founder(CLUSTER, id, founders))
+        format(&mut disk, Identity::founder(CLUSTER, &Config::new(id, SEED), founders))
             .map_err(|error| format!("{error:?}"))?;
         Ok(Self { id, link: Envelope::new(CLUSTER, id), node: None, disk: Some(disk) })
     }
 
     fn start(&mut self) -> Result<(), String> {
         let disk = self.disk.take().ok_or("it is running")?;
-        let config = Config::new(self.id, 2026);
+        let config = Config::new(self.id, SEED);
         let node = Node::recover(config, vec![0; LOG_BYTES], disk, Counter::default());
         self.node = Some(node.map_err(|error| format!("{error:?}"))?);
         Ok(())

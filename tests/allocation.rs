@@ -167,8 +167,9 @@ fn memory(bytes: usize) -> Memory {
 
 fn member(id: NodeId) -> Member {
     let mut storage = MemoryStorage::new(memory(LOG_BYTES), memory(LOG_BYTES)).unwrap();
-    format(&mut storage, Identity::founder(ClusterId(1), id, &IDS)).unwrap();
-    Node::recover(Config::new(id, 1), memory(LOG_BYTES), storage, Sum::default()).unwrap()
+    let config = Config::new(id, 1);
+    format(&mut storage, Identity::founder(ClusterId(1), &config, &IDS)).unwrap();
+    Node::recover(config, memory(LOG_BYTES), storage, Sum::default()).unwrap()
 }
 
 #[test]

@@ -57,15 +57,21 @@ impl Cluster {
             let memory = || vec![0; LOG_BYTES];
             let storage = MemoryStorage::new(memory(), vec![0; 8 * LOG_BYTES]).unwrap();
             let mut storage = storage.with_snapshots(memory(), memory());
-            format(&mut storage, Identity::founder(ClusterId(3), id, &ids)).unwrap();
+            let founder = Identity::founder(ClusterId(3), &Self::config(id), &ids);
+            format(&mut storage, founder).unwrap();
             cluster.start(id.0, storage);
         }
         cluster
     }
 
+    fn config(id: NodeId) -> Config {
+        let machine_shape = <Sessions<Sum, 2, 8, 16> as Machine>::SHAPE;
+        Config { frame_bytes: 128, machine_shape, ..Config::new(id, 5) }
+    }
+
     fn start(&mut self, id: u8, storage: MemoryStorage<Memory>) {
         self.lives += 1;
-        let config = Config { frame_bytes: 128, ..Config::new(NodeId(id), 5) };
+        let config = Self::config(NodeId(id));
         let machine = Sessions::new(Sum::default(), self.lives);
         let node = Node::recover(config, vec![0; LOG_BYTES], storage, machine).unwrap();
         self.nodes.insert(id, node);

@@ -15,7 +15,7 @@ fn unequal(log_bytes: &[usize], frame: usize) -> Result<Cluster, String> {
     let mut cluster = Cluster::default();
     for (&id, &log_bytes) in ids.iter().zip(log_bytes) {
         let settings = Settings { log_bytes, frame, ..Settings::default() };
-        cluster.add(Identity::founder(ClusterId(1), id, &ids), &settings)?;
+        cluster.add(Identity::founder(ClusterId(1), &settings.config(id), &ids), &settings)?;
     }
     cluster.node_mut(1)?.campaign();
     cluster.settle()?;
@@ -181,7 +181,7 @@ fn a_leader_that_stalled_hears_the_answers_before_it_gives_up() {
 #[test]
 fn a_flush_that_a_crash_ended_ends_no_other() {
     let mut storage = MemoryStorage::new([0; 512], [0; 512]).expect("fit memory");
-    let ballot = |term| Record::Ballot(Ballot { term: Term(term), vote: None });
+    let ballot = |term| Record::Ballot(Ballot { term: Term(term), vote: None, admitted: true });
     storage.write(ballot(1)).expect("room");
     storage.begin_flush().expect("room");
     storage.crash(0).expect("whole records");
@@ -189,5 +189,5 @@ fn a_flush_that_a_crash_ended_ends_no_other() {
     storage.finish_flush();
     assert_eq!(storage.flushed_ballot(), Ok(Ballot::default()), "neither was flushed");
     storage.flush().expect("room");
-    assert_eq!(storage.flushed_ballot(), Ok(Ballot { term: Term(2), vote: None }));
+    assert_eq!(storage.flushed_ballot(), Ok(Ballot { term: Term(2), vote: None, admitted: true }));
 }

@@ -2,6 +2,7 @@
 //!
 //! A value that can't work is refused with an error that names it, before anything runs.
 
+use crate::random::scramble;
 use crate::types::NodeId;
 
 /// How one node behaves. Start from [`Config::new`] and change what differs.
@@ -34,6 +35,9 @@ pub struct Config {
     /// A leader takes no more than that one could hold before something of it is committed: what
     /// only larger logs can hold might never be.
     pub least_log_bytes: u32,
+    /// What the machine needs to be equal everywhere: its [`SHAPE`](crate::Machine::SHAPE), which
+    /// is 0 but for machines with tables of a size.
+    pub machine_shape: u32,
     /// How full the log may become, in hundredths of what clients may use, before a snapshot takes
     /// the place of what is applied. A log that has no room left is compacted in any case.
     pub compact_percent: u32,
@@ -54,7 +58,7 @@ pub struct Config {
 
 impl Config {
     /// The smallest frame that everything fits into.
-    pub const FRAME_BYTES_MIN: u32 = 32;
+    pub const FRAME_BYTES_MIN: u32 = 36;
 
     /// The least memory that a log can have.
     pub const LOG_BYTES_MIN: u32 = 512;
@@ -73,6 +77,7 @@ impl Config {
             window_bytes: 16 * 1024,
             frame_bytes: 256,
             least_log_bytes: 0,
+            machine_shape: 0,
             compact_percent: 75,
             keep_entries: 32,
             pace_bytes: 4096,
@@ -133,8 +138,22 @@ impl Config {
         Ok(())
     }
 
-    /// What an append needs beside the body of its one entry, up to the index 2^42.
-    pub(crate) const APPEND_BYTES: usize = 28;
+    /// Folds what must be equal on every node of a cluster into one number, which founders and
+    /// configurations carry: a node whose number is another can't take part.
+    pub fn shared_digest(&self) -> u32 {
+        let shared = [
+            self.base_timeout_ticks,
+            self.quiet_ticks,
+            self.frame_bytes,
+            self.least_log_bytes,
+            self.machine_shape,
+        ];
+        shared.iter().fold(0, |digest, value| scramble(digest ^ value).wrapping_add(1))
+    }
+
+    /// What an append needs beside the body of its one entry, up to the index 2^42 and with the
+    /// nonce of a newcomer.
+    pub(crate) const APPEND_BYTES: usize = 32;
 
     /// Sums of four waits stay below `u32::MAX`, which means "never".
     pub(crate) const TICKS_MAX: u32 = u32::MAX / 4;
@@ -178,6 +197,11 @@ pub enum ConfigError {
     },
     /// With `window_entries`, `window_bytes` or `pace_bytes` at zero something would never be sent.
     EmptyWindow,
+    /// `machine_shape` is not what the machine says.
+    MachineShape {
+        /// What would do.
+        shape: u32,
+    },
     /// `least_log_bytes` is less than any log has.
     LogTooSmall {
         /// What would do.

@@ -177,6 +177,11 @@ impl Watermark {
         term(index).map(|term| Durable(Position { term, index }))
     }
 
+    /// Whether this node's word counts, for certain.
+    pub(crate) const fn admitted(&self) -> bool {
+        self.durable_ballot.admitted
+    }
+
     /// The ballot, if it may be promised just as it is.
     pub(crate) fn ballot(&self, ballot: Ballot) -> Option<Durable<Ballot>> {
         (self.durable_ballot == ballot).then_some(Durable(ballot))

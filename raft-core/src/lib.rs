@@ -34,11 +34,10 @@
 //!
 //! // Once in a board's life: this is node 1, and it founds a cluster of its own.
 //! let mut storage = MemoryStorage::new([0; 1024], [0; 1024]).unwrap();
-//! let identity = Identity::founder(ClusterId(7), NodeId(1), &[NodeId(1)]);
-//! format(&mut storage, identity).unwrap();
+//! let config = Config::new(NodeId(1), 42);
+//! format(&mut storage, Identity::founder(ClusterId(7), &config, &[NodeId(1)])).unwrap();
 //!
 //! // At every boot: what was promised is found again.
-//! let config = Config::new(NodeId(1), 42);
 //! let mut node = Node::recover(config, [0; 1024], storage, Lamp::default()).unwrap();
 //! let mut lit = None;
 //! while lit.is_none() {
@@ -87,7 +86,6 @@ extern crate std;
 mod bytes;
 mod clock;
 mod config;
-#[allow(dead_code)]
 mod configuration;
 mod durable;
 mod log;
@@ -108,6 +106,7 @@ mod types;
 pub mod wire;
 
 pub use crate::config::{Config, ConfigError};
+pub use crate::configuration::Configuration;
 pub use crate::durable::{Durable, FlushToken};
 pub use crate::log::{AppendError, BODY_BYTES_MAX, Entries, Entry, Kind, Log, UnfitMemory};
 pub use crate::machine::{Applied, Machine};
@@ -115,7 +114,9 @@ pub use crate::node::{CompactError, FlushError, Node, RecoverError};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};
-pub use crate::raft::{ProposeError, READS_MAX, ReadError, ReadOutcome, ReadTicket, TransferError};
+pub use crate::raft::{
+    Change, ChangeError, ProposeError, READS_MAX, ReadError, ReadOutcome, ReadTicket, TransferError,
+};
 pub use crate::session::{Reply, Request, Sessions, SubmitError, Submitted};
 pub use crate::snapshot::{LoadError, Loader, Saver};
 pub use crate::status::{

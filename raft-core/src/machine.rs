@@ -16,7 +16,8 @@ pub trait Machine {
     /// The format that [`save`](Machine::save) writes. Whoever changes what is saved counts it up.
     const FORMAT: u16 = 0;
 
-    /// What else must be the same on every node, as one number: of the sizes of tables, say.
+    /// What else must be the same on every node, as one number: of the sizes of tables, say. Nodes
+    /// are told in [`Config::machine_shape`](crate::Config::machine_shape).
     const SHAPE: u32 = 0;
 
     /// Does what the command says.

@@ -43,8 +43,7 @@ pub(crate) struct Progress {
     carried: bool,
     /// Whether it is owed a sign of life in this round.
     pub(crate) owed_heartbeat: bool,
-    /// Whether its word counts. Once it said that it does not, nothing that it may have said before
-    /// its storage was wiped counts any more, however late it comes.
+    /// Whether its word counts: what it said of itself last. Storage of another nonce is not heard.
     pub(crate) counted: bool,
     /// Whether it was heard since the last question for a quorum.
     pub(crate) present: bool,
@@ -99,7 +98,7 @@ impl Progress {
     /// It said that it heard `round`, and whether its word counts.
     pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
         self.present = true;
-        self.counted &= standing == Counted::Yes;
+        self.counted = standing == Counted::Yes;
         if self.counted {
             self.echoed = self.echoed.max(round);
         } else {

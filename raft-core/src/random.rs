@@ -28,7 +28,7 @@ impl Random {
 }
 
 /// Spreads every bit of the input over the whole word.
-fn scramble(mut word: u32) -> u32 {
+pub(crate) fn scramble(mut word: u32) -> u32 {
     word ^= word >> 16;
     word = word.wrapping_mul(0x7FEB_352D);
     word ^= word >> 15;

@@ -65,6 +65,8 @@ pub enum DropReason {
     Malformed,
     /// From this node itself, or from an id that no node has.
     Sender,
+    /// From storage of another nonce than the member's: a board of before, or one that was wiped.
+    Nonce,
     /// From a term beyond the last.
     TermLimit,
     /// From a term so far ahead that another datagram must agree first.
@@ -85,11 +87,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Version,
         Self::Kind,
         Self::Malformed,
         Self::Sender,
+        Self::Nonce,
         Self::TermLimit,
         Self::TermJump,
         Self::Stale,
@@ -174,8 +177,12 @@ pub struct Status {
     pub applied: Index,
     /// The last entry whose effect is in the snapshot.
     pub snapshot: Index,
+    /// Where the latest configuration stands that this node has, committed or not.
+    pub configured_at: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
+    /// Whether the cluster has other settings than this node, which then is never admitted.
+    pub unequal_settings: bool,
     /// To whom it hands over, if it leads and does.
     pub transferring: Option<NodeId>,
     /// Whether heartbeats are as rare as [`Config::quiet_ticks`](crate::Config::quiet_ticks) says,
@@ -210,6 +217,9 @@ pub enum Event {
     /// The machine's snapshot would have so many bytes, which is more than storage has room for.
     /// The log is not compacted, and will be full.
     SnapshotTooLarge(u32),
+    /// The cluster has other settings than this node, which can't take part with its own:
+    /// [`Config::shared_digest`](crate::Config::shared_digest) says which these are.
+    UnequalSettings,
     /// This node stopped for good.
     Stopped(Fault),
     /// This node applies nothing more.
@@ -224,6 +234,7 @@ pub(crate) struct Reported {
     pub(crate) leader: Option<NodeId>,
     pub(crate) transferring: Option<NodeId>,
     pub(crate) oversize: Option<u32>,
+    pub(crate) unequal_settings: bool,
     pub(crate) fault: Option<Fault>,
     pub(crate) apply_fault: Option<ApplyFault>,
 }
@@ -232,8 +243,9 @@ impl Reported {
     /// A node that nobody has looked at since it was made in this term.
     pub(crate) const fn new(term: Term) -> Self {
         let (role, leader, transferring) = (RoleName::Follower, None, None);
-        let (oversize, fault, apply_fault) = (None, None, None);
-        Self { role, term, leader, transferring, oversize, fault, apply_fault }
+        let (unequal_settings, oversize) = (false, None);
+        let (fault, apply_fault) = (None, None);
+        Self { role, term, leader, transferring, unequal_settings, oversize, fault, apply_fault }
     }
 
     /// The next difference to what is now, which then is reported.
@@ -256,6 +268,12 @@ impl Reported {
         let oversize = core::mem::replace(&mut self.oversize, now.oversize);
         if now.oversize.is_some() && oversize != now.oversize {
             return now.oversize.map(Event::SnapshotTooLarge);
+        }
+        if self.unequal_settings != now.unequal_settings {
+            self.unequal_settings = now.unequal_settings;
+            if now.unequal_settings {
+                return Some(Event::UnequalSettings);
+            }
         }
         if self.apply_fault != now.apply_fault {
             self.apply_fault = now.apply_fault;

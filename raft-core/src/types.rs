@@ -117,7 +117,8 @@ impl Snapshot {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Round(pub u64);
 
-/// What a node must never forget about elections: its term and whom it voted for in it.
+/// What a node must never forget about elections: its term, whom it voted for in it, and whether
+/// its word counts at all.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ballot {
@@ -125,6 +126,8 @@ pub struct Ballot {
     pub term: Term,
     /// The one candidate that has its vote in that term.
     pub vote: Option<NodeId>,
+    /// Whether the last configuration that it knew to be committed names this storage.
+    pub admitted: bool,
 }
 
 /// Names one cluster among all that may share a medium; drawn at random when it is founded.
@@ -133,7 +136,7 @@ pub struct Ballot {
 pub struct ClusterId(pub u64);
 
 /// Names one formatting of a node's storage: a wiped board comes back as somebody else.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nonce(pub u32);
 

@@ -10,8 +10,8 @@ use syn::Expr;
 const LAYERS: &[&[&str]] = &[
     &["macros", "bytes", "number"],
     &["types", "node_set", "random"],
-    &["quorum", "configuration"],
-    &["config"],
+    &["quorum", "config"],
+    &["configuration"],
     &["log"],
     &["storage", "durable"],
     &["wire"],

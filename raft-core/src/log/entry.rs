@@ -9,6 +9,7 @@
 //! Terms never fall along a log, so that the difference says everything to who knows the entry
 //! before, and a run of entries moves from log to frame to log as one run of bytes.
 
+use crate::configuration::Configuration;
 use crate::number::{Reader, Writer};
 use crate::types::Term;
 
@@ -22,6 +23,8 @@ impl Kind {
     pub const NOOP: Self = Self(0);
     /// A command for the machine.
     pub const COMMAND: Self = Self(1);
+    /// Who the members are from here on: a [`Configuration`].
+    pub const CONFIGURATION: Self = Self(2);
 
     /// The number in an entry's head, below eight.
     pub const fn number(self) -> u8 {
@@ -109,6 +112,8 @@ pub struct Entries<'a> {
     count: u32,
     /// The term of the last entry.
     last: Term,
+    /// Whether a configuration was among them when they came in.
+    configures: bool,
 }
 
 impl<'a> Entries<'a> {
@@ -117,22 +122,26 @@ impl<'a> Entries<'a> {
 
     /// Checks bytes that come from outside: the gate of the log.
     pub fn parse(previous: Term, bytes: &'a [u8]) -> Option<Self> {
-        let (mut term, mut rest, mut count) = (previous, bytes, 0);
+        let (mut term, mut rest, mut count, mut configures) = (previous, bytes, 0, false);
         while !rest.is_empty() {
             let (entry, after) = read(term, rest)?;
             if entry.term == Term::ZERO {
                 // Nobody leads before the first election.
                 return None;
             }
+            if entry.kind == Kind::CONFIGURATION {
+                Configuration::read(entry.body)?;
+                configures = true;
+            }
             (term, rest) = (entry.term, after);
             count += 1;
         }
-        Some(Self { previous, bytes, count, last: term })
+        Some(Self { previous, bytes, count, last: term, configures })
     }
 
     /// A run that was checked when it came in.
     pub(crate) const fn trusted(previous: Term, last: Term, bytes: &'a [u8], count: u32) -> Self {
-        Self { previous, bytes, count, last }
+        Self { previous, bytes, count, last, configures: false }
     }
 
     /// The run without its first entry; gives that entry and its encoded length too.
@@ -140,7 +149,7 @@ impl<'a> Entries<'a> {
         let (entry, bytes) = read(self.previous, self.bytes)?;
         let length = u32::try_from(self.bytes.len() - bytes.len()).ok()?;
         let count = self.count.checked_sub(1)?;
-        Some((entry, length, Self { previous: entry.term, bytes, count, last: self.last }))
+        Some((entry, length, Self { previous: entry.term, bytes, count, ..self }))
     }
 
     /// The entries, one by one.
@@ -166,6 +175,11 @@ impl<'a> Entries<'a> {
     /// The encoded entries.
     pub const fn bytes(self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Whether there was a configuration among the entries that came in.
+    pub(crate) const fn configures(self) -> bool {
+        self.configures
     }
 
     /// The term of the last entry; of the one before the first if there are none.

@@ -19,6 +19,7 @@ mod tests;
 pub use self::entry::{BODY_BYTES_MAX, Entries, Entry, Kind};
 use self::ring::Reserve;
 use crate::config::Config;
+use crate::configuration::Configuration;
 use crate::types::{Index, Position, Term};
 
 const SLOT_BYTES: u32 = 8;
@@ -28,8 +29,9 @@ const BALANCED_ENTRY_BYTES: u32 = 26;
 const RESERVED_NOOPS: u32 = 8;
 const RESERVED_CONFIGURATIONS: u32 = 2;
 const NOOP_BYTES_MAX: u32 = 6;
-/// Three sets of nodes and nine nonces, each a varint of five bytes, and the head.
-const CONFIGURATION_BYTES_MAX: u32 = (3 + 9) * 5 + 2 + 5;
+/// The longest configuration with its head and its term.
+const CONFIGURATION_BYTES_MAX: u32 = 64 + 2 + 5;
+const _: () = assert!(Configuration::BYTES_MAX == 64);
 const RESERVED_SLOTS: u32 = RESERVED_NOOPS + RESERVED_CONFIGURATIONS;
 /// One more configuration than counted: what a wrap around the ring's end may waste.
 const RESERVED_BYTES: u32 =
@@ -282,6 +284,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     /// The entry at `index`. `None` outside the log.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn get(&self, index: Index) -> Option<Entry<'_>> {
         let slot = self.slot(self.slot_number(index)?)?;
         let bytes = self.ring().get(slot.offset as usize..)?;

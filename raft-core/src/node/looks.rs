@@ -3,6 +3,7 @@
 //! Nothing here changes anything, so that it may be called at any time.
 
 use super::Node;
+use crate::configuration::Configuration;
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::status::Status;
@@ -51,7 +52,9 @@ where
             committed: raft.committed(),
             applied: self.applied,
             snapshot: raft.snapshot().last.index,
+            configured_at: raft.configured_at(),
             admitted: raft.admitted(),
+            unequal_settings: raft.has_unequal_settings(),
             peers,
             transferring: raft.transferring(),
             quiet: raft.is_quiet(),
@@ -64,6 +67,12 @@ where
     /// The log.
     pub fn log(&self) -> &Log<B> {
         self.raft.log()
+    }
+
+    /// Who the members are: what the last entry says that this node has of that kind, committed or
+    /// not.
+    pub fn configuration(&self) -> &Configuration {
+        self.raft.configuration()
     }
 
     /// The machine.

@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::raft::{Kept, ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Change, ChangeError, Kept, ProposeError, Raft, TransferError, Unwritten};
 use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
@@ -29,7 +29,7 @@ use crate::wire::{CHUNK_TAG, FORWARD_TAG, Frame, Packet, Recipient};
 /// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
 /// [`transfer`](Node::transfer), [`abort_transfer`](Node::abort_transfer),
 /// [`read`](Node::read), [`read_lease`](Node::read_lease),
-/// [`set_extra_wait`](Node::set_extra_wait).
+/// [`change_membership`](Node::change_membership), [`set_extra_wait`](Node::set_extra_wait).
 ///
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
 /// [`begin_flush`](Node::begin_flush) and [`flushed`](Node::flushed) around storage that finishes
@@ -80,6 +80,9 @@ pub enum RecoverError<E> {
         /// What would do.
         most_bytes: u32,
     },
+    /// The cluster has other settings than this configuration:
+    /// [`Config::shared_digest`] says which must be equal everywhere.
+    UnequalSettings,
     /// The storage holds a record that no node writes.
     Corrupt,
     /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
@@ -114,6 +117,10 @@ where
         mut machine: M,
     ) -> Result<Self, RecoverError<S::Error>> {
         config.check().map_err(RecoverError::Config)?;
+        if config.machine_shape != M::SHAPE {
+            let shape = M::SHAPE;
+            return Err(RecoverError::Config(ConfigError::MachineShape { shape }));
+        }
         let mut log = Log::new(log_memory).map_err(RecoverError::Memory)?;
         let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
         if config.frame_bytes as usize > most_bytes {
@@ -121,7 +128,7 @@ where
             return Err(RecoverError::FrameExceedsLog { most_bytes });
         }
         let mut kept = Kept::default();
-        recovery::load(config.id, &mut log, &mut storage, &mut machine, &mut kept)?;
+        recovery::load(&config, &mut log, &mut storage, &mut machine, &mut kept)?;
         // A node is large. Nothing is done with it here, so that it is made where the caller wants.
         let (apply_fault, applied) = (kept.apply_fault, kept.snapshot.last.index);
         let reported = Reported::new(kept.ballot.term.max(log.last().term));
@@ -178,6 +185,16 @@ where
     /// same.
     pub fn abort_transfer(&mut self) {
         self.raft.abort_transfer();
+    }
+
+    /// Begins to change who the members are, if this node leads. Says where the first entry of it
+    /// stands; whether it came to be, [`Node::configuration`] tells once that is committed.
+    ///
+    /// Each step holds from when it is appended, and whoever leads goes on to the next: what was
+    /// begun is carried out though its leader fails. A voter that was removed may be switched off
+    /// when the leader does not list it among its peers any more.
+    pub fn change_membership(&mut self, change: Change) -> Result<Position, ChangeError> {
+        self.raft.change_membership(change)
     }
 
     /// Waits this much longer than its peers from now on before it stands for election, so that
@@ -259,7 +276,7 @@ where
             };
             let position = Position { term: entry.term, index };
             let outcome = match entry.kind {
-                Kind::NOOP => Ok(None),
+                Kind::NOOP | Kind::CONFIGURATION => Ok(None),
                 Kind::COMMAND => match postcard::take_from_bytes(entry.body) {
                     Ok((command, [])) => Ok(Some(self.machine.apply(command))),
                     _ => Err(ApplyFault::UndecodableCommand(index)),
@@ -288,6 +305,7 @@ where
             leader: raft.leader(),
             transferring: raft.transferring(),
             oversize: self.oversize.map(|(_, bytes)| bytes),
+            unequal_settings: raft.has_unequal_settings(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,
         })

@@ -5,13 +5,14 @@
 
 use super::RecoverError;
 use super::snapshot::{adds_up, restore};
+use crate::config::Config;
 use crate::configuration::Configuration;
 use crate::log::{Entries, Log};
 use crate::machine::Machine;
-use crate::raft::{Kept, Stage};
+use crate::raft::{Kept, Stage, latest};
 use crate::snapshot::LoadError;
 use crate::storage::{Identity, Part, Record, Storage};
-use crate::types::{Index, NodeId, Position, Snapshot, Term};
+use crate::types::{Index, Position, Snapshot, Term};
 
 /// What recovery has found so far, beside what is in the log.
 struct Found<'l, B: AsRef<[u8]> + AsMut<[u8]>> {
@@ -36,7 +37,10 @@ impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
 
     fn try_take(&mut self, record: Record<'_>) -> Result<(), Flaw> {
         match record {
-            Record::Identity(identity) => self.identity = Some(identity),
+            Record::Identity(identity) => {
+                self.identity = Some(identity);
+                self.kept.ballot.admitted = identity.is_founder();
+            }
             Record::Ballot(ballot) => self.kept.ballot = ballot,
             Record::Base(base) => {
                 self.log.rebase(in_bounds(base)?);
@@ -94,7 +98,7 @@ fn in_bounds(position: Position) -> Result<Position, Flaw> {
 /// snapshot says.
 #[inline(never)]
 pub(super) fn load<B, S, M>(
-    id: NodeId,
+    config: &Config,
     log: &mut Log<B>,
     storage: &mut S,
     machine: &mut M,
@@ -113,20 +117,29 @@ where
         Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
         None => {}
     }
-    if identity.id != id {
+    if identity.id != config.id {
         return Err(RecoverError::OtherNode(identity.id));
     }
-    let founded = Configuration::of_founders(identity.membership);
-    kept.configuration = founded.filter(|_| found.fits_together()).ok_or(RecoverError::Corrupt)?;
-    kept.admitted = identity.is_admitted();
+    if !found.fits_together() {
+        return Err(RecoverError::Corrupt);
+    }
+    let Identity { membership, nonce, settings, id, .. } = *identity;
+    kept.nonce = nonce;
+    kept.base_configuration = Configuration::of_founders(membership, settings);
     let snapshot = kept.snapshot;
     if snapshot != Snapshot::NONE {
         if !adds_up(storage, Part::Snapshot, &snapshot) {
             return Err(RecoverError::Snapshot(LoadError::Content));
         }
         let found = super::snapshot::configuration(storage, Part::Snapshot, &snapshot);
-        kept.configuration = found.map_err(RecoverError::Snapshot)?;
+        kept.base_configuration = found.map_err(RecoverError::Snapshot)?;
         kept.apply_fault = restore(storage, machine, &snapshot).err();
+    }
+    let latest = latest(log, &kept.base_configuration, log.last().index);
+    (kept.configured_at, kept.configuration) = latest.ok_or(RecoverError::Corrupt)?;
+    let admitted = kept.ballot.admitted && kept.configuration.nonce(id) == Some(nonce);
+    if admitted && !kept.configuration.admits(nonce, config) {
+        return Err(RecoverError::UnequalSettings);
     }
     if let Some(staged) = kept.stage.as_ref().and_then(Stage::unchecked) {
         let sound = adds_up(storage, Part::Stage, &staged);

@@ -135,7 +135,9 @@ where
         let Some(term) = self.raft.log().term(index) else {
             return Err(CompactError::Flush(self.stop(Fault::Log)));
         };
-        let configuration = self.raft.configuration_at(index);
+        let Some(configuration) = &self.raft.configuration_at(index) else {
+            return Err(CompactError::Flush(self.stop(Fault::Log)));
+        };
         let measured = save(configuration, &self.machine, Saver::new(&mut |_, _| Some(())));
         let (bytes, checksum) = measured.unwrap_or((u32::MAX, 0));
         let most_bytes = self.storage.snapshot_bytes_max();

@@ -112,6 +112,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 Ok(())
             }
         };
+        self.judge();
         self.close(outcome.map_err(Stop::Fault));
     }
 }

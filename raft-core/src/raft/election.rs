@@ -41,9 +41,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Whether this node could lead if it were elected.
     pub(super) fn may_campaign(&self) -> bool {
-        self.admitted
+        self.ballot.admitted
             && !self.retired
-            && self.configuration.membership.voters().contains(self.config.id)
+            && self.votes()
             && self.ballot.term.next() < Term::LIMIT
             && self.log.has_room_for_noop()
     }
@@ -61,7 +61,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn stand(&mut self, handed_over: bool) {
         let id = self.config.id;
         note!("node {} stands in term {}", id.0, self.ballot.term.next().0);
-        self.enter(Ballot { term: self.ballot.term.next(), vote: Some(id) });
+        self.enter(Ballot { term: self.ballot.term.next(), vote: Some(id), ..self.ballot });
         let attempt = self.next_attempt();
         let mut asking = Asking::new(self.other_voters(), attempt);
         asking.handed_over = handed_over;
@@ -110,7 +110,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     #[cold]
     pub(super) fn vote_asked(&mut self, from: NodeId, request: &VoteRequest) {
         let VoteRequest { standing, attempt, last } = *request;
-        let worthy = self.admitted && last.get() >= self.log.last();
+        let worthy = self.ballot.admitted && last.get() >= self.log.last();
         if standing == Standing::Pre {
             if worthy {
                 self.pre_grant.owe(from, attempt);

@@ -19,6 +19,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let committed = heartbeat.committed.min(following.verified);
         self.committed = self.committed.max(committed);
         self.clock.stretch(stretch(heartbeat.quiet_ticks));
+        self.judge();
         Ok(())
     }
 
@@ -36,6 +37,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         following.verified = following.verified.max(held);
         let committed = append.committed.min(following.verified);
         self.committed = self.committed.max(committed);
+        if append.entries.configures() {
+            self.settle_configuration()?;
+        }
+        self.judge();
         Ok(())
     }
 
@@ -112,6 +117,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         self.log.truncate(index.previous()).ok_or(Fault::Log)?;
         self.watermark.truncated(index.previous());
+        if index <= self.configured_at {
+            self.settle_configuration()?;
+        }
         Ok(())
     }
 }

@@ -20,7 +20,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         command: impl Fn(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
         let message = Message::Forward(Forward { command: &[] });
-        let used = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
+        let (nonce, term) = (self.nonce, self.ballot.term);
+        let used = wire::encode(&Datagram { nonce, term, message }, buffer)?;
         let length = used + command(buffer.get_mut(used..)?)?;
         self.counters.sent = self.counters.sent.saturating_add(1);
         Some(length)

@@ -14,6 +14,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             && durable <= self.watermark.written()
             && self.watermark.written() <= last.index
             && last.term <= self.ballot.term
+            && (base.index..=last.index).contains(&self.configured_at)
             && self.log.holds_together()
             && self.role_holds()
     }
@@ -22,7 +23,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let last = self.log.last();
         match &self.role {
             Role::Follower(following) => following.verified <= last.index,
-            Role::PreCandidate(_) => self.admitted,
+            Role::PreCandidate(_) => self.ballot.admitted,
             Role::Candidate(_) => self.ballot.vote == Some(self.config.id),
             Role::Leader(leading) => {
                 self.ballot.vote == Some(self.config.id)

@@ -17,7 +17,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
         let last = self.log.last().index;
         match leading.advance(ticks, &self.config) {
-            Call::Wait => {}
+            Call::Wait => return Ok(()),
             Call::Round => {
                 // Whoever has not answered the last one in all that time is silent.
                 if leading.is_quiet() && !leading.all_have_all(leading.round, last) {
@@ -36,7 +36,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             }
         }
         self.settle_reads();
-        Ok(())
+        self.tend_members()
     }
 
     /// A follower holds everything up to `index`.

@@ -3,7 +3,6 @@
 //! Nothing here changes anything, so that it may be called at any time.
 
 use super::{Raft, Role};
-use crate::configuration::Configuration;
 use crate::log::Log;
 use crate::status::{Counters, Fault, PeerStatus, RoleName};
 use crate::types::{Index, NodeId, Snapshot, Term};
@@ -36,11 +35,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         &self.log
     }
 
-    /// The configuration in force at an entry that was applied.
-    pub(crate) fn configuration_at(&self, _: Index) -> &Configuration {
-        &self.configuration
-    }
-
     pub(crate) const fn snapshot(&self) -> Snapshot {
         self.snapshots.kept
     }
@@ -62,7 +56,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     pub(crate) const fn admitted(&self) -> bool {
-        self.admitted
+        self.watermark.admitted()
     }
 
     pub(crate) const fn fault(&self) -> Option<Fault> {

@@ -5,6 +5,7 @@
 //! [`Raft::transmit`] is called, from what is true at that moment.
 
 mod barrier;
+mod configured;
 mod confirm;
 mod election;
 mod follower;
@@ -14,6 +15,7 @@ mod invariants;
 mod leader;
 mod lease;
 mod looks;
+mod membership;
 mod pre_grant;
 mod quiet;
 mod read;
@@ -27,6 +29,8 @@ mod transfer;
 mod transmit;
 
 pub(crate) use self::barrier::Unwritten;
+pub(crate) use self::configured::latest;
+pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::read::Reads;
 pub use self::read::{READS_MAX, ReadError, ReadOutcome, ReadTicket};
@@ -46,18 +50,25 @@ use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::random::Random;
 use crate::status::{ApplyFault, Counters, DropReason, Fault};
-use crate::types::{Ballot, Index, NodeId, Position, Round, Snapshot, Term};
+use crate::types::{Ballot, Index, NodeId, Nonce, Position, Round, Snapshot, Term};
 use crate::wire::{self, Counted, Frame};
 
 /// One node's state of consensus.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     config: Config,
+    /// Which formatting of its storage this node is known by.
+    nonce: Nonce,
+    /// The latest one in the log.
     configuration: Configuration,
-    /// Whether this node's promises count; until then it makes none.
-    admitted: bool,
+    /// Where it stands; at the log's base if no entry says.
+    configured_at: Index,
+    /// Whether it was not looked up yet what it says of this node: it must be committed first.
+    unjudged: bool,
+    /// The one at the log's base.
+    base_configuration: Configuration,
     log: Log<B>,
-    /// The term, never below the last entry's, and the vote in it.
+    /// The term, never below the last entry's, the vote in it, and whether promises count.
     ballot: Ballot,
     watermark: Watermark,
     snapshots: Snapshots,
@@ -85,8 +96,12 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
 /// What a node is made of beside its log, as its storage tells it.
 #[derive(Default)]
 pub(crate) struct Kept {
+    pub(crate) nonce: Nonce,
+    /// What was in force when the snapshot was taken, or when the cluster was founded.
+    pub(crate) base_configuration: Configuration,
+    /// The latest one in the log, and where it stands.
     pub(crate) configuration: Configuration,
-    pub(crate) admitted: bool,
+    pub(crate) configured_at: Index,
     pub(crate) ballot: Ballot,
     pub(crate) snapshot: Snapshot,
     pub(crate) stage: Option<Stage>,
@@ -140,20 +155,27 @@ pub enum ProposeError {
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A node as it comes back from storage: everything in `log` and `kept` is durable.
     pub(crate) fn new(config: Config, log: Log<B>, kept: Kept) -> Self {
-        let Kept { configuration, admitted, mut ballot, snapshot, stage, committed, .. } = kept;
-        let last = log.last();
+        let Kept { nonce, configuration, mut ballot, snapshot, stage, committed, .. } = kept;
+        let (last, configured_at) = (log.last(), kept.configured_at);
         let watermark = Watermark::recovered(log.base().index, last.index, ballot);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || last != Position::ZERO;
         if last.term > ballot.term {
             // Whom it voted for in that term is not known, so it has no vote left to give in it.
-            ballot = Ballot { term: last.term, vote: Some(config.id) };
+            (ballot.term, ballot.vote) = (last.term, Some(config.id));
         }
         let mut random = Random::new(config.seed, config.id);
         let timeout = Self::draw_timeout(&config, &mut random);
+        let unjudged = configured_at > committed;
+        if !unjudged {
+            ballot.admitted = configuration.admits(nonce, &config);
+        }
         Self {
+            nonce,
             configuration,
-            admitted,
+            configured_at,
+            unjudged,
+            base_configuration: kept.base_configuration,
             committed,
             snapshots: Snapshots::new(snapshot, stage),
             ballot,
@@ -338,6 +360,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn counted(&self) -> Counted {
-        if self.admitted { Counted::Yes } else { Counted::No }
+        if self.watermark.admitted() { Counted::Yes } else { Counted::No }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Raft, Stop};
 use crate::status::DropReason;
-use crate::types::{Ballot, NodeId, Round, Term};
+use crate::types::{Ballot, NodeId, Nonce, Round, Term};
 use crate::wire::{self, Frame, Kind, Opened, Standing};
 
 /// Whether the sender of a datagram waits for an answer: one from an earlier term is then told of
@@ -26,6 +26,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.appended(from, &append)
             }
             Kind::Acknowledge => {
+                self.know(from, opened.nonce)?;
                 let (term, acknowledge) = opened.acknowledge().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, acknowledge.round, WantsAnswer::No)?;
                 self.acknowledged(from, &acknowledge)
@@ -36,6 +37,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.heard(from, &heartbeat)
             }
             Kind::Reject => {
+                self.know(from, opened.nonce)?;
                 let (term, reject) = opened.reject().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, reject.round, WantsAnswer::No)?;
                 self.rejected(from, &reject)
@@ -52,6 +54,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 Ok(())
             }
             Kind::VoteAnswer => {
+                self.know(from, opened.nonce)?;
                 let (term, answer) = opened.vote_answer().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, answer.number, WantsAnswer::No)?;
                 self.vote_answered(from, &answer)
@@ -62,6 +65,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.handed_over(from, &told)
             }
             Kind::Staged => {
+                self.know(from, opened.nonce)?;
                 let (term, staged) = opened.staged().ok_or(DropReason::Malformed)?;
                 self.meet(from, term, staged.round, WantsAnswer::No)?;
                 self.heard_staged(from, &staged)
@@ -94,6 +98,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(wire::open(frame.bytes)?)
     }
 
+    /// The word of a member is that of the storage which the configuration names; another one never
+    /// made the promises that are counted. Who asks or leads is heard whatever its nonce: this node
+    /// may be the one that lacks the newer configuration, and would shut itself out.
+    fn know(&self, from: NodeId, nonce: Nonce) -> Result<(), DropReason> {
+        if self.configuration.refuses(from, nonce) { Err(DropReason::Nonce) } else { Ok(()) }
+    }
+
     /// A sound datagram of this term came in, with a number that tells it from others of its
     /// sender: in a later term this node follows, from an earlier one it listens to nobody.
     pub(super) fn meet(
@@ -124,7 +135,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Stale.into());
         }
         self.term_guard.check(self.ballot.term, term, from, number)?;
-        self.enter(Ballot { term, vote: None });
+        self.enter(Ballot { term, vote: None, ..self.ballot });
         self.follow_nobody();
         Ok(())
     }

@@ -169,6 +169,8 @@ pub(crate) struct Leading {
     /// How many rounds have really left since then, and the last of them.
     rounds_left: u32,
     last_left: Round,
+    /// The last round in which a configuration was not committed yet.
+    pub(super) changed: Round,
     /// Who is to lead next, if anybody.
     pub(super) transfer: Option<Transfer>,
     /// Whether a follower may lack what was dropped from the log.
@@ -209,6 +211,7 @@ impl Leading {
             quorum_round: round,
             rounds_left: 0,
             last_left: Round(0),
+            changed: Round(0),
             transfer: None,
             lags: false,
             stream: None,

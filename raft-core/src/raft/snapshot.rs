@@ -92,6 +92,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// that are not far behind may still need.
     pub(crate) fn compacted(&mut self, snapshot: Snapshot) -> Result<(), Fault> {
         let last = snapshot.last.index;
+        self.base_configuration = self.configuration_at(last).ok_or(Fault::Log)?;
         self.snapshots = Snapshots { unflushed: true, ..Snapshots::new(snapshot, None) };
         if let Role::Leader(leading) = &mut self.role {
             leading.stream = None;
@@ -147,15 +148,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.log.term(index) != Some(term) {
             self.log.restart_after(snapshot.last);
             self.watermark.restarted(index);
-            self.configuration = configuration;
         }
         self.committed = self.committed.max(index);
+        let adopted = self.adopt_base(configuration);
         if let Role::Follower(following) = &mut self.role {
             following.verified = following.verified.max(index);
             following.refused = None;
             following.owes = true;
         }
-        self.close(Ok(()));
+        self.close(adopted.map_err(Stop::Fault));
     }
 
     /// A frame came in that holds a piece of a snapshot.

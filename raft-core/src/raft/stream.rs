@@ -133,7 +133,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         };
         let begins = (offset == 0).then_some(kept);
         let chunk = Chunk { checksum: kept.checksum, begins, offset, bytes: &[] };
-        let datagram = Datagram { term: self.ballot.term, message: Message::Chunk(chunk) };
+        let (nonce, term) = (self.nonce, self.ballot.term);
+        let datagram = Datagram { nonce, term, message: Message::Chunk(chunk) };
         let head_bytes = wire::encode(&datagram, buffer)?;
         let room = u32::try_from(buffer.len() - head_bytes).unwrap_or(u32::MAX);
         let bytes = room.min(kept.bytes - offset);

@@ -10,9 +10,10 @@ use super::{Raft, transmit::Sent};
 use crate::config::Config;
 use crate::log::{Entries, Log};
 use crate::progress::{Flow, Progress};
+use crate::quorum::Membership;
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
-use crate::wire::{self, Append, Datagram, Heartbeat, Message};
+use crate::wire::{self, Append, Heartbeat, Message};
 
 /// What one follower is owed.
 enum Supply {
@@ -25,6 +26,9 @@ enum Supply {
 struct Stock<'a, B> {
     log: &'a Log<B>,
     config: &'a Config,
+    /// Only voters are sent what is not committed yet. The others could only stand in the way:
+    /// a voter of before would refuse its vote to whoever lacks the entry that took its own away.
+    membership: &'a Membership,
     term: Term,
     round: Round,
     committed: Index,
@@ -39,7 +43,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if leading.calm > 0 && !leading.all_have_all(Round(0), log.last().index) {
             leading.wake();
         }
-        let stock = Stock::of(log, config, term, leading, self.committed);
+        let membership = &self.configuration.membership;
+        let stock = Stock::of(log, config, membership, term, leading, self.committed);
         let mut at = leading.served;
         for _ in 0..leading.followers.len() {
             if at >= leading.followers.len() {
@@ -76,7 +81,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn owes_supply(&self) -> bool {
         let Role::Leader(leading) = &self.role else { return false };
         let (log, config, term) = (&self.log, &self.config, self.ballot.term);
-        let stock = Stock::of(log, config, term, leading, self.committed);
+        let membership = &self.configuration.membership;
+        let stock = Stock::of(log, config, membership, term, leading, self.committed);
         leading.followers.iter().any(|follower| stock.owed_to(follower).is_some())
     }
 }
@@ -85,12 +91,13 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
     fn of(
         log: &'a Log<B>,
         config: &'a Config,
+        membership: &'a Membership,
         term: Term,
         leading: &Leading,
         committed: Index,
     ) -> Self {
         let quiet_ticks = leading.announced(config);
-        Self { log, config, term, round: leading.round, committed, quiet_ticks }
+        Self { log, config, membership, term, round: leading.round, committed, quiet_ticks }
     }
 
     fn owed_to(&self, follower: &Progress) -> Option<Supply> {
@@ -98,13 +105,23 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
             _ if follower.paused => 0,
             Flow::Probe => self.config.window_entries,
             Flow::Replicate if follower.next > self.log.last().index => 0,
-            Flow::Replicate => self.window(follower),
+            Flow::Replicate if self.membership.voters().contains(follower.id) => {
+                self.window(follower)
+            }
+            Flow::Replicate => self.committed_of(follower, self.window(follower)),
             Flow::Snapshot => 0,
         };
         match most {
             0 => follower.owed_heartbeat.then_some(Supply::Heartbeat),
             most => Some(Supply::Append(most)),
         }
+    }
+
+    /// Of so many entries those that a follower without a vote may be sent.
+    #[cold]
+    fn committed_of(&self, follower: &Progress, most: u32) -> u32 {
+        let left = self.committed.next().above(follower.next);
+        u32::try_from(left).map_or(most, |left| left.min(most))
     }
 
     /// How many more entries may be on their way. The bytes of the last frame may exceed theirs.
@@ -128,7 +145,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
         follower.owed_heartbeat = false;
         let quiet_ticks = self.quiet_ticks;
         let message = Message::Heartbeat(Heartbeat { round, committed, quiet_ticks });
-        wire::encode(&Datagram { term: self.term, message }, buffer)
+        wire::write_message(self.term, &message, buffer)
     }
 
     fn append(
@@ -150,6 +167,8 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
             follower.sent_nothing();
             return Ok(None);
         };
+        let votes = self.membership.voters().contains(follower.id);
+        let most = if votes { most } else { self.committed_of(follower, most) };
         let (next, length) = self.copy_entries(follower.next, most, head, buffer)?;
         if next == follower.next && follower.flow == Flow::Replicate {
             follower.sent_nothing();

@@ -6,10 +6,10 @@
 use super::role::Leading;
 use super::{Raft, Role, Stop};
 use crate::log::Log;
-use crate::progress::Flow;
+use crate::progress::{Flow, Progress};
 use crate::status::{DropReason, Fault};
 use crate::types::NodeId;
-use crate::wire::{self, Datagram, HandOver, Message};
+use crate::wire::{self, HandOver, Message};
 
 /// A transfer under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -71,15 +71,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(fault) = self.fault {
             return Err(TransferError::Stopped(fault));
         }
-        let (leader, voters) = (self.leader(), self.configuration.membership.voters());
+        let (leader, voters) = (self.leader(), self.configuration.membership.incoming);
         let Role::Leader(leading) = &mut self.role else {
             return Err(TransferError::NotLeader(leader));
         };
-        let fit = leading.followers.iter().filter(|peer| {
-            let asked = to.is_none_or(|to| to == peer.id);
-            asked && voters.contains(peer.id) && peer.counted && peer.flow != Flow::Snapshot
-        });
-        let best = fit.max_by_key(|peer| (peer.matched, peer.echoed));
+        let mut best: Option<&Progress> = None;
+        for peer in &leading.followers {
+            let asked = to.is_none_or(|to| to == peer.id) && voters.contains(peer.id);
+            let fit = asked && peer.counted && peer.flow != Flow::Snapshot;
+            let held = |it: &Progress| (it.matched, it.echoed);
+            if fit && best.is_none_or(|best| held(peer) >= held(best)) {
+                best = Some(peer);
+            }
+        }
         let to = best.ok_or(TransferError::Unfit)?.id;
         leading.transfer = Some(Transfer { to, passed: 0, owed: true });
         Ok(to)
@@ -110,7 +114,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else { return None };
         let to = leading.owes_hand_over(&self.log)?;
         let message = Message::HandOver(HandOver { round: leading.round });
-        let length = wire::encode(&Datagram { term: self.ballot.term, message }, buffer)?;
+        let length = wire::write_message(self.ballot.term, &message, buffer)?;
         leading.transfer.as_mut()?.owed = false;
         leading.told = leading.told.saturating_add(1);
         Some((to, length))

@@ -8,9 +8,7 @@
 use super::{Following, Raft, Role};
 use crate::status::Fault;
 use crate::types::{NodeId, Position, Round};
-use crate::wire::{
-    self, Acknowledge, Answer, Datagram, Message, Reject, Standing, VoteAnswer, VoteRequest,
-};
+use crate::wire::{self, Acknowledge, Answer, Message, Reject, Standing, VoteAnswer, VoteRequest};
 
 /// Whose turn it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -40,12 +38,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.fault.is_some() {
             return None;
         }
-        let sent = self.serve(buffer).unwrap_or_else(|fault| {
+        let nonce = self.nonce;
+        let served = self.serve(wire::behind_nonce(nonce, buffer));
+        let (peer, length) = served.unwrap_or_else(|fault| {
             self.fail(fault);
             None
         })?;
+        let length = wire::put_nonce(nonce, buffer, length)?;
         self.counters.sent = self.counters.sent.saturating_add(1);
-        Some(sent)
+        Some((peer, length))
     }
 
     /// Whether there is something to transmit.
@@ -189,7 +190,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 if !self.hears_leader() {
                     return Some((peer, Answer::PreGranted));
                 }
-            } else if self.ballot.vote != Some(peer) {
+            } else if self.ballot.vote != Some(peer) || !self.ballot.admitted {
                 return Some((peer, Answer::Refused));
             } else if let Some(ballot) = self.watermark.ballot(self.ballot) {
                 return Some((peer, Answer::Granted(ballot.term())));
@@ -244,6 +245,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     pub(super) fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
-        wire::encode(&Datagram { term: self.ballot.term, message }, buffer)
+        wire::write_message(self.ballot.term, &message, buffer)
     }
 }

@@ -7,6 +7,7 @@
 mod memory;
 
 pub use self::memory::{MemoryStorage, MemoryStorageError};
+use crate::config::Config;
 use crate::node_set::NodeSet;
 use crate::quorum::{MEMBERS_MAX, Membership};
 use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot};
@@ -103,7 +104,7 @@ pub enum Part {
     Stage,
 }
 
-/// Whose storage this is; written once, when it is formatted.
+/// Whose storage this is; written when it is formatted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Identity {
@@ -115,25 +116,29 @@ pub struct Identity {
     pub nonce: Nonce,
     /// The members at the cluster's beginning; nobody, for a node that is added later.
     pub membership: Membership,
+    /// What [`Config::shared_digest`] was then; zero, for a node that is added later.
+    pub settings: u32,
 }
 
 impl Identity {
     /// One of the voters that found a cluster. Every founder is formatted with the same cluster
     /// and the same voters, **once**: a founder whose storage was wiped comes back as
     /// [`Identity::newcomer`], because it has forgotten what it promised.
-    pub fn founder(cluster: ClusterId, id: NodeId, voters: &[NodeId]) -> Self {
+    pub fn founder(cluster: ClusterId, config: &Config, voters: &[NodeId]) -> Self {
         let membership = Membership::of_voters(NodeSet::of(voters));
-        Self { cluster, id, nonce: Nonce::FOUNDER, membership }
+        let (id, nonce, settings) = (config.id, Nonce::FOUNDER, config.shared_digest());
+        Self { cluster, id, nonce, membership, settings }
     }
 
     /// A node that knows nothing yet. It stores what a leader sends, and neither votes nor counts
     /// until a membership names its nonce, which is drawn at random and is not zero.
     pub fn newcomer(cluster: ClusterId, id: NodeId, nonce: Nonce) -> Self {
-        Self { cluster, id, nonce, membership: Membership::default() }
+        Self { cluster, id, nonce, membership: Membership::default(), settings: 0 }
     }
 
-    /// Whether the node's promises count: the membership names this very formatting.
-    pub(crate) fn is_admitted(&self) -> bool {
+    /// Whether the node's promises count from the beginning. Others are admitted later, and their
+    /// ballot then says so.
+    pub fn is_founder(&self) -> bool {
         self.nonce == Nonce::FOUNDER && self.membership.members().contains(self.id)
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! tag      u8       version << 5 | kind
 //! flags    u8       0 unless the kind says otherwise
+//! nonce    u32      little-endian; only of who founded nothing, and a flag says so
 //! term     varint   the sender's
 //! ...               the fields of the kind, then entries
 //! ```
@@ -17,7 +18,7 @@ use super::{
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
 use crate::number::{Reader, Writer};
-use crate::types::{Index, Position, Round, Snapshot, Term};
+use crate::types::{Index, Nonce, Position, Round, Snapshot, Term};
 
 /// What a datagram says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,14 +98,47 @@ const SETTLED: u8 = 2;
 
 /// Of pieces of a snapshot: it is the first one.
 const BEGINS: u8 = 1;
+/// Of every kind: the sender's nonce follows.
+const NAMED: u8 = 0x80;
+/// As long as a [`Nonce`].
+const NONCE_BYTES: usize = 4;
 
 /// Writes a datagram; gives its length. The entries of an append and the bytes of a snapshot are
 /// not written.
 ///
 /// `None` if the buffer is too short.
 pub fn encode(datagram: &Datagram<'_>, buffer: &mut [u8]) -> Option<usize> {
-    let term = datagram.term;
-    match &datagram.message {
+    let Datagram { nonce, term, message } = datagram;
+    let length = write_message(*term, message, behind_nonce(*nonce, buffer))?;
+    put_nonce(*nonce, buffer, length)
+}
+
+/// The room for a datagram, so that its sender's nonce can be put in without moving what follows.
+#[inline]
+pub(crate) fn behind_nonce(nonce: Nonce, buffer: &mut [u8]) -> &mut [u8] {
+    if nonce == Nonce::FOUNDER {
+        return buffer;
+    }
+    buffer.get_mut(NONCE_BYTES..).unwrap_or_default()
+}
+
+/// Puts the nonce into the datagram that stands there; gives the length of the whole.
+#[inline(always)] // As above.
+pub(crate) fn put_nonce(nonce: Nonce, buffer: &mut [u8], length: usize) -> Option<usize> {
+    if nonce == Nonce::FOUNDER { Some(length) } else { name_sender(nonce, buffer, length) }
+}
+
+#[cold]
+fn name_sender(nonce: Nonce, buffer: &mut [u8], length: usize) -> Option<usize> {
+    let &[tag, flags] = buffer.get(NONCE_BYTES..)?.first_chunk()?;
+    let [first, second, third, fourth] = nonce.0.to_le_bytes();
+    *buffer.first_chunk_mut()? = [tag, flags | NAMED, first, second, third, fourth];
+    Some(length + NONCE_BYTES)
+}
+
+/// Writes a datagram without its sender's nonce.
+pub(crate) fn write_message(term: Term, message: &Message<'_>, buffer: &mut [u8]) -> Option<usize> {
+    match message {
         Message::VoteRequest(request) => {
             let flags = match request.standing {
                 Standing::Pre => PRE,
@@ -194,6 +228,7 @@ fn write(buffer: &mut [u8], kind: Kind, flags: u8, term: Term, fields: &[u64]) -
 /// Reads a datagram, and checks that everything in it keeps to its bounds.
 pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
     let opened = open(bytes)?;
+    let nonce = opened.nonce;
     let (term, message) = match opened.kind {
         Kind::VoteRequest => {
             opened.vote_request().map(|(term, it)| (term, Message::VoteRequest(it)))
@@ -215,12 +250,13 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         Kind::ReadAnswer => opened.read().map(|(term, it)| (term, Message::ReadAnswer(it))),
     }
     .ok_or(DecodeError::Malformed)?;
-    Ok(Datagram { term, message })
+    Ok(Datagram { nonce, term, message })
 }
 
 /// A datagram of which it is known what it says; what follows is not read yet.
 pub(crate) struct Opened<'a> {
     pub(crate) kind: Kind,
+    pub(crate) nonce: Nonce,
     flags: u8,
     reader: Reader<'a>,
 }
@@ -228,7 +264,7 @@ pub(crate) struct Opened<'a> {
 /// Reads what every datagram begins with.
 #[inline(always)] // Whoever opens a datagram looks at once at what it is.
 pub(crate) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
-    let [tag, flags, rest @ ..] = bytes else {
+    let &[tag, flags, ref rest @ ..] = bytes else {
         return Err(DecodeError::Malformed);
     };
     if tag >> 5 != VERSION {
@@ -236,17 +272,27 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
     }
     let (kind, known) = Kind::of(tag & 0x1F).ok_or(DecodeError::Kind)?;
     let contradictory = match kind {
-        Kind::VoteAnswer => *flags == PRE,
-        Kind::VoteRequest => *flags == PRE | HANDED_OVER,
+        Kind::VoteAnswer => flags & !NAMED == PRE,
+        Kind::VoteRequest => flags & !NAMED == PRE | HANDED_OVER,
         _ => false,
     };
-    if flags & !known != 0 || contradictory {
+    if flags & !(known | NAMED) != 0 || contradictory {
         return Err(DecodeError::Kind);
     }
-    Ok(Opened { kind, flags: *flags, reader: Reader(rest) })
+    let opened = Opened { kind, nonce: Nonce::FOUNDER, flags, reader: Reader(rest) };
+    if flags & NAMED == 0 { Ok(opened) } else { opened.named().ok_or(DecodeError::Malformed) }
 }
 
 impl<'a> Opened<'a> {
+    /// Reads the nonce. Founders name none, so that what they say has one form.
+    #[cold]
+    fn named(self) -> Option<Self> {
+        let (nonce, rest) = self.reader.0.split_first_chunk()?;
+        let nonce = Nonce(u32::from_le_bytes(*nonce));
+        let named = Self { nonce, flags: self.flags & !NAMED, reader: Reader(rest), ..self };
+        (nonce != Nonce::FOUNDER).then_some(named)
+    }
+
     pub(crate) fn vote_request(mut self) -> Option<(Term, VoteRequest)> {
         let [term, attempt, last_term, last] = self.only()?;
         let (term, last) = (word(term)?, position(last_term, last)?);

@@ -9,13 +9,14 @@ mod codec;
 mod envelope;
 
 pub(crate) use self::codec::{
-    CHUNK_TAG, FORWARD_TAG, Kind, Opened, open, write_acknowledge, write_append,
+    CHUNK_TAG, FORWARD_TAG, Kind, Opened, behind_nonce, open, put_nonce, write_acknowledge,
+    write_append, write_message,
 };
 pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 use crate::durable::Durable;
 use crate::log::Entries;
-use crate::types::{Index, NodeId, Position, Round, Snapshot, Term};
+use crate::types::{Index, NodeId, Nonce, Position, Round, Snapshot, Term};
 
 /// The version that this crate speaks. Zero may still change.
 pub const VERSION: u8 = 0;
@@ -24,6 +25,8 @@ pub const VERSION: u8 = 0;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Datagram<'a> {
+    /// Which formatting of its storage the sender is known by.
+    pub nonce: Nonce,
     /// The sender's term when it was sent.
     pub term: Term,
     /// What it says.

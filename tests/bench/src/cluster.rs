@@ -176,15 +176,17 @@ impl Cluster {
 fn member(id: NodeId) -> Member {
     let (image, journal) = (vec![0; LOG_BYTES], vec![0; JOURNAL_BYTES]);
     let mut storage = MemoryStorage::new(image, journal).expect("memory for a log");
-    format(&mut storage, Identity::founder(ClusterId(1), id, &MEMBERS)).expect("blank storage");
-    let term = Term(TERM.0 - 1);
-    let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
-    for record in [Record::Ballot(Ballot { term, vote: None }), Record::Base(base)] {
-        storage.write(record).expect("room for a record");
-    }
-    storage.flush().expect("room for two records");
     // The others wait longer, so that the leader is elected at the first attempt.
     let extra_wait_ticks = if id == LEADER { 0 } else { SETTLING_TICKS };
     let config = Config { frame_bytes: MTU as u32, extra_wait_ticks, ..Config::new(id, 1) };
+    let identity = Identity::founder(ClusterId(1), &config, &MEMBERS);
+    format(&mut storage, identity).expect("blank storage");
+    let term = Term(TERM.0 - 1);
+    let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
+    for record in [Record::Ballot(Ballot { term, vote: None, admitted: true }), Record::Base(base)]
+    {
+        storage.write(record).expect("room for a record");
+    }
+    storage.flush().expect("room for two records");
     Node::recover(config, vec![0; LOG_BYTES], storage, Tally::default()).expect("a sound storage")
 }

@@ -86,7 +86,7 @@ fn answers(cluster: &mut Cluster, index: Index) -> usize {
 }
 
 fn message(bytes: &[u8]) -> Message<'_> {
-    let Datagram { term, message } = wire::decode(bytes).expect("nodes send what can be read");
+    let Datagram { term, message, .. } = wire::decode(bytes).expect("nodes send what can be read");
     assert_eq!(term, TERM);
     message
 }

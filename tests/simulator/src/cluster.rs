@@ -75,6 +75,26 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// What a node with these settings is made with.
+    pub fn config(&self, id: NodeId) -> Config {
+        let mut config = Config::new(id, self.seed);
+        config.base_timeout_ticks = self.base;
+        config.heartbeat_ticks = self.heartbeat;
+        config.link_cycle_ticks = self.cycle;
+        config.window_entries = self.window;
+        config.window_bytes = self.window_bytes;
+        config.frame_bytes = u32::try_from(self.frame).unwrap_or(u32::MAX);
+        config.least_log_bytes = self.least_log;
+        config.compact_percent = self.compact;
+        config.keep_entries = self.keep;
+        config.pace_bytes = self.pace;
+        config.lease_ticks = self.lease;
+        config.quiet_ticks = self.quiet;
+        config
+    }
+}
+
 /// One place in the cluster: a node that runs, or the disk that it left behind.
 struct Member<M> {
     settings: Settings,
@@ -132,22 +152,9 @@ impl<M: Spoken> Cluster<M> {
     pub fn add(&mut self, identity: Identity, settings: &Settings) -> Result<(), String> {
         let mut disk = Disk::blank(settings.log_bytes, settings.snapshot_bytes);
         raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
-        let mut config = Config::new(identity.id, settings.seed);
-        config.base_timeout_ticks = settings.base;
-        config.heartbeat_ticks = settings.heartbeat;
-        config.link_cycle_ticks = settings.cycle;
-        config.window_entries = settings.window;
-        config.window_bytes = settings.window_bytes;
-        config.least_log_bytes = settings.least_log;
-        config.compact_percent = settings.compact;
-        config.keep_entries = settings.keep;
-        config.pace_bytes = settings.pace;
-        config.frame_bytes = u32::try_from(settings.frame).map_err(|e| e.to_string())?;
-        config.lease_ticks = settings.lease;
-        config.quiet_ticks = settings.quiet;
         let member = Member {
             settings: settings.clone(),
-            config,
+            config: settings.config(identity.id),
             node: None,
             disk: Some(disk),
             envelope: Envelope::new(identity.cluster, identity.id),
@@ -162,7 +169,8 @@ impl<M: Spoken> Cluster<M> {
         let mut cluster = Self::default();
         let ids: Vec<_> = voters.iter().map(|&id| NodeId(id)).collect();
         for &id in &ids {
-            let identity = Identity::founder(ClusterId(settings.cluster), id, &ids);
+            let config = settings.config(id);
+            let identity = Identity::founder(ClusterId(settings.cluster), &config, &ids);
             cluster.add(identity, settings)?;
         }
         Ok(cluster)

@@ -85,6 +85,14 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
     };
     let term = u32::try_from(number("term")?).map_err(|_| "a term is a u32")?;
     let flags = u8::try_from(number("flags")?).map_err(|_| "flags are a u8")?;
+    if let Some(nonce) = text("nonce") {
+        let nonce: u32 = nonce.parse().map_err(|_| format!("nonce={nonce}"))?;
+        let rest: Vec<&str> =
+            words.iter().copied().filter(|it| !it.starts_with("nonce=")).collect();
+        let bytes = forge(&rest)?;
+        let head = [bytes[0], bytes[1] | 0x80];
+        return Ok([&head[..], &nonce.to_le_bytes(), &bytes[2..]].concat());
+    }
     let start = |kind| Forge::new(kind, flags, term);
     let (round, index) = (number("round")?, number("index")?);
     Ok(match *kind {

@@ -100,7 +100,8 @@ impl Ledger {
     /// Takes a record in. `None` if it fits to nothing here.
     pub fn take(&mut self, record: Record<'_>, stamp: Option<Stamp>) -> Option<()> {
         match record {
-            Record::Identity(_) | Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Identity(identity) => self.ballot.admitted = identity.is_founder(),
             Record::Ballot(ballot) => self.ballot = ballot,
             Record::Base(base) => {
                 self.rebase(base, None);
@@ -160,10 +161,11 @@ impl Account {
             return;
         }
         match record {
-            Record::Identity(_) | Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Stage { .. } | Record::Chunk { .. } => {}
             Record::Snapshot(snapshot) => {
                 self.pending.push(Pending::Snapshot(snapshot.last, stamp));
             }
+            Record::Identity(_) => self.pending.push(Pending::Ballot(self.written.ballot)),
             Record::Ballot(ballot) => self.pending.push(Pending::Ballot(ballot)),
             Record::Base(base) => self.pending.push(Pending::Base(base)),
             Record::Entries { after, .. } => {

@@ -1,12 +1,10 @@
 //! Everything that a seed draws before anything happens: plain data, so that it can be printed.
 //!
-//! What the plan may destroy is bounded here. Members whose promises are gone for good (wiped,
-//! rotten, broken) are never so many that the others are no quorum: every quorum that ever promised
-//! something then still has a member in every quorum that can vote, and losing an acknowledged
-//! command is the core's fault and nobody else's.
+//! What may be destroyed is bounded in `faults/churn.rs`, because members change.
 
 use crate::random::Random;
 use raft_core::{Config, NodeId, wire::ENVELOPE_BYTES};
+use std::ops::Range;
 
 /// How much trouble a seed makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +101,8 @@ pub struct Rates {
     pub priority: u32,
     /// A node is told to hand over, or to stop it.
     pub transfer: u32,
+    /// Somebody wants other members.
+    pub churn: u32,
     /// Leaders are asked for many commands at once.
     pub burst: u32,
     /// A letter from another cluster comes in.
@@ -145,8 +145,8 @@ pub struct Plan {
     pub link: Link,
     /// The faults.
     pub rates: Rates,
-    /// How many members may lose their promises: the others stay a quorum.
-    pub losable: u32,
+    /// How many of the nodes found the cluster; the others may be added later.
+    pub founders: u8,
     /// How many clients there are, eight at most: three bits of a value name its client.
     pub clients: u8,
     /// How long a client thinks between two requests, about.
@@ -214,6 +214,9 @@ impl Plan {
         let calm = &mut Random::new(seed, 15);
         let often = (heartbeat * calm.between(2, 9)).max(cycle);
         let quiet = if calm.below(4) == 0 { often } else { 0 };
+        // A stream of its own, so that the rest of the plan stays what it was.
+        let random_12 = &mut Random::new(seed, 12);
+        let churn = if random_12.below(2) == 0 { 0 } else { random_12.below(65_536 / base) };
         Self {
             seed,
             temper,
@@ -230,15 +233,20 @@ impl Plan {
             window_bytes: random.pick(&[1, 64, 1024, 16 * 1024]),
             snapshot_pace: snapshots.pick(&[1, 40, 4096]),
             crowded,
-            losable: (u32::from(count) - 1) / 2,
+            founders: if churn > 0 { random_12.between(1, u32::from(count)) as u8 } else { count },
             nodes,
-            rates: Rates::draw(random, temper, base),
+            rates: Rates { churn, ..Rates::draw(random, temper, base) },
             link,
             clients,
             pace: u32::from(clients) * random.between(2, 8),
             patience: cycle + random.below(2 * base),
             ballast,
         }
+    }
+
+    /// The ids of those that found the cluster.
+    pub fn founders(&self) -> Range<u8> {
+        self.first_id..self.first_id + self.founders
     }
 
     /// The ids of the nodes.
@@ -342,6 +350,7 @@ impl Rates {
             campaign: once_in(3),
             priority: once_in(10),
             transfer: once_in(2),
+            churn: 0,
             burst: once_in(1),
             stray: once_in(4),
             ambush: 0,

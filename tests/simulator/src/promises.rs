@@ -72,7 +72,7 @@ impl Promises {
         if let Some(vote) = vote {
             let ballot = memory.flushed_ballot().map_err(error)?;
             let first = *self.votes.entry((id.0, term.0)).or_insert(vote);
-            if ballot != (Ballot { term, vote: Some(vote) }) || first != vote {
+            if ballot != (Ballot { term, vote: Some(vote), admitted: true }) || first != vote {
                 return Err(format!("not its vote: {}, {ballot:?}", Cluster::read(letter)));
             }
         }
@@ -111,14 +111,19 @@ impl Promises {
     /// What a node calls committed lies on the disks of a quorum, flushed, and survives a power cut
     /// at every node at once.
     fn committed_entries_are_durable(&mut self, cluster: &Cluster) -> Result<(), String> {
-        let committed = cluster.running().map(|(_, node)| node.status().committed.0).max();
-        let Some(index) = committed.filter(|&index| index > self.durable) else { return Ok(()) };
+        let first = cluster.running().max_by_key(|(_, node)| node.status().committed);
+        let Some((_, node)) = first else { return Ok(()) };
+        let (index, configuration) = (node.status().committed.0, node.configuration());
+        if index <= self.durable {
+            return Ok(());
+        }
         let expected = self.committed.get(&index);
         let ids = cluster.ids();
         let holds = |id: &&u8| cluster.flushed_entry(**id, Index(index)).as_ref() == expected;
-        let holders = ids.iter().filter(holds).count();
-        if expected.is_some() && 2 * holders <= ids.len() {
-            return Err(format!("{index} is committed and durable at {holders} of {}", ids.len()));
+        let holders = ids.iter().filter(holds).map(|&id| NodeId(id)).collect();
+        if expected.is_some() && !configuration.membership.has_quorum(holders) {
+            let members = configuration.membership;
+            return Err(format!("{index} is committed and durable at {holders:?} of {members:?}"));
         }
         self.durable = index;
         Ok(())

@@ -4,7 +4,10 @@ use raft_core::wire::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, Forward, HandOver, Heartbeat, Message,
     ReadAnswer, ReadRequest, Reject, Staged, Standing, VoteAnswer, VoteRequest,
 };
-use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Term};
+use raft_core::{
+    Configuration, Entries, Kind, LoadError, Loader, Machine, Membership, NodeId, NodeSet, Nonce,
+    Position, Saver, Term,
+};
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
 pub trait Spoken: Machine + Default + Clone + PartialEq {
@@ -55,12 +58,39 @@ pub fn position(position: Position) -> String {
     format!("{}:{}", position.index.0, position.term.0)
 }
 
+/// Who the members are: `{1,2,3}`, and whatever else there is to say.
+pub fn configuration(members: &Configuration) -> String {
+    let list = |set: NodeSet| {
+        let named = |id: NodeId| match members.nonce(id) {
+            Some(Nonce::FOUNDER) | None => id.0.to_string(),
+            Some(nonce) => format!("{}#{}", id.0, nonce.0),
+        };
+        set.iter().map(named).collect::<Vec<_>>().join(",")
+    };
+    let Membership { incoming, outgoing, learners } = members.membership;
+    let mut words = list(incoming);
+    let others = [
+        ("before", outgoing),
+        ("learn", learners),
+        ("arrive", members.arriving),
+        ("leave", members.leaving),
+    ];
+    for (what, set) in others.into_iter().filter(|(_, set)| !set.is_empty()) {
+        words.push_str(&format!(";{what}:{}", list(set)));
+    }
+    format!("{{{words}}}")
+}
+
 /// An entry's term and command, `5:x`.
 pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
     match kind {
         Kind::NOOP => format!("{}:-", term.0),
         Kind::COMMAND => match M::say(body) {
             Some(word) => format!("{}:{word}", term.0),
+            None => format!("{}:?", term.0),
+        },
+        Kind::CONFIGURATION => match Configuration::read(body) {
+            Some(members) => format!("{}:{}", term.0, configuration(&members)),
             None => format!("{}:?", term.0),
         },
         _ => format!("{}:kind{}", term.0, kind.number()),
@@ -127,7 +157,11 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
         }
     };
-    format!("term {}: {said}", datagram.term.0)
+    let named = match datagram.nonce {
+        Nonce::FOUNDER => String::new(),
+        Nonce(nonce) => format!(" #{nonce}"),
+    };
+    format!("term {}{named}: {said}", datagram.term.0)
 }
 
 fn entry_list<M: Spoken>(entries: Entries<'_>) -> String {

@@ -35,6 +35,9 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
         (Count::NoLease, 500),
         (Count::Quiet, 20),
         (Count::Woken, 20),
+        (Count::Changes, 500),
+        (Count::Joint, 50),
+        (Count::Admitted, 100),
     ] {
         let happened = report.tally.get(count);
         assert!(happened >= least, "{count:?}: {happened}, {least} at least");

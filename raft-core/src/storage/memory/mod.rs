@@ -115,7 +115,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         let mut rest = journal.get(..self.flushed).unwrap_or_default();
         while let Some((record, after)) = read(rest) {
             match record {
-                Record::Identity(identity) => self.identity = Some(identity),
+                Record::Identity(identity) => {
+                    self.identity = Some(identity);
+                    self.ballot.admitted = identity.is_founder();
+                }
                 Record::Ballot(ballot) => self.ballot = ballot,
                 Record::Base(base) => self.image.rebase(base),
                 Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
@@ -251,8 +254,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 let number = count(bytes);
                 self.push(&Head::new(IDENTITY, Position::ZERO, number), bytes)
             }
-            Record::Ballot(Ballot { term, vote }) => {
-                let position = Position { term, index: Index::ZERO };
+            Record::Ballot(Ballot { term, vote, admitted }) => {
+                let position = Position { term, index: Index(u64::from(admitted)) };
                 let number = vote.map_or(NO_VOTE, |vote| u32::from(vote.0));
                 self.push(&Head::new(BALLOT, position, number), &[])
             }

@@ -5,8 +5,8 @@ use crate::parts;
 use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
-    Ballot, ClusterId, Config, DropReason, Frame, Identity, MemoryStorage, Node, Nonce, Record,
-    Storage, Term, format,
+    Ballot, Change, ClusterId, Config, Configuration, DropReason, Frame, Identity, MemoryStorage,
+    Node, NodeSet, Nonce, Record, Storage, Term, format,
 };
 
 type Memory = &'static mut [u8];
@@ -65,7 +65,7 @@ fn identity(input: &mut Input) -> Identity {
     if input.flag() {
         let mut voters = [input.node(), input.node(), input.node(), input.node()];
         let voters = voters.get_mut(..input.size()).unwrap_or_default();
-        Identity::founder(cluster, id, voters)
+        Identity::founder(cluster, &config(input), voters)
     } else {
         Identity::newcomer(cluster, id, Nonce(input.word()))
     }
@@ -79,7 +79,8 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
             0 => Record::Identity(identity(input)),
             1 => {
                 let vote = input.flag().then_some(input.node());
-                Record::Ballot(Ballot { term: Term(input.word()), vote })
+                let admitted = input.flag();
+                Record::Ballot(Ballot { term: Term(input.word()), vote, admitted })
             }
             2 => Record::Base(input.position()),
             _ => Record::Entries { after: input.position(), bytes: input.bytes(&mut buffer) },
@@ -145,10 +146,30 @@ fn act(input: &mut Input, node: &mut Member) {
         15 => {
             black_box(node.poll_read());
         }
+        16 => {
+            black_box(node.change_membership(change(input))).ok();
+        }
         _ => {
             black_box(node.poll_event());
         }
     }
+}
+
+fn change(input: &mut Input) -> Change {
+    let (id, nonce) = (input.node(), Nonce(input.word()));
+    match input.byte() {
+        0 => Change::AddLearner { id, nonce },
+        1 => Change::AddVoter { id, nonce },
+        2 => Change::Replace { old: input.node(), new: id, nonce },
+        3 => Change::Promote(id),
+        4 => Change::Remove(id),
+        _ => Change::Set { voters: nodes(input), learners: nodes(input) },
+    }
+}
+
+fn nodes(input: &mut Input) -> NodeSet {
+    let nodes = [input.node(), input.node(), input.node(), input.node()];
+    NodeSet::of(nodes.get(..input.size()).unwrap_or_default())
 }
 
 fn propose(input: &mut Input, node: &mut Member) {
@@ -170,6 +191,8 @@ fn look(input: &mut Input, node: &Member) {
     });
     black_box(node.leader());
     black_box(node.ticks_until_due());
+    black_box(node.configuration().nonce(input.node()));
+    black_box(Configuration::read(input.bytes(&mut [0; FRAME_BYTES])));
     black_box(node.machine().is_lit());
     black_box(node.machine().label_bytes());
     black_box(node.storage().unflushed_bytes());

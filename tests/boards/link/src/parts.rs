@@ -8,8 +8,8 @@ use raft_core::wire::{
     decode, encode,
 };
 use raft_core::{
-    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Packet, Position,
-    Recipient, Round, Term,
+    AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Nonce, Packet,
+    Position, Recipient, Round, Term,
 };
 
 const FRAME_BYTES: usize = 256;
@@ -134,7 +134,7 @@ pub fn wire(input: &mut Input) {
             Message::Append(Append { round, previous, committed, entries })
         }
     };
-    let datagram = Datagram { term: Term(input.word()), message };
+    let datagram = Datagram { nonce: Nonce(input.word()), term: Term(input.word()), message };
     black_box(encode(&datagram, input.bytes(&mut buffer)));
 }
 

@@ -32,7 +32,7 @@ impl<'g> Cluster<'g> {
             let mut next = || memories.next().expect("three memories for each node");
             let mut storage = MemoryStorage::new(next(), next()).expect("memory for storage");
             cluster.gauge.measure(Call::Format, || {
-                let identity = Identity::founder(ClusterId(7), id, &VOTERS);
+                let identity = Identity::founder(ClusterId(7), &config(id), &VOTERS);
                 format(&mut storage, identity).expect("blank storage");
             });
             cluster.recover(place, next(), storage);
@@ -43,8 +43,7 @@ impl<'g> Cluster<'g> {
     fn recover(&mut self, place: usize, log: Memory, storage: MemoryStorage<Memory>) {
         let Self { nodes, gauge, .. } = self;
         gauge.measure(Call::Recover, || {
-            let config = Config { frame_bytes: 128, ..Config::new(VOTERS[place], 7) };
-            nodes[place] = Node::recover(config, log, storage, Lamp::default()).ok();
+            nodes[place] = Node::recover(config(VOTERS[place]), log, storage, Lamp::default()).ok();
         });
         assert!(self.nodes[place].is_some(), "a node was not made");
     }
@@ -152,4 +151,8 @@ impl<'g> Cluster<'g> {
 
 fn node(nodes: &mut [Option<Member>; NODES], place: usize) -> &mut Member {
     nodes[place].as_mut().expect("a node that runs")
+}
+
+fn config(id: NodeId) -> Config {
+    Config { frame_bytes: 128, ..Config::new(id, 7) }
 }

@@ -4,7 +4,7 @@ use super::{Book, Committed, Step, Verdict};
 use crate::clients::Answer;
 use crate::ledger::Stamp;
 use crate::registers::Command;
-use raft_core::{Index, Kind, RoleName, Term};
+use raft_core::{Configuration, Index, Kind, NodeId, NodeSet, RoleName, Term};
 
 /// What a node knew to be committed it still holds, and knows.
 pub(super) fn commits_stay(_: &mut Book, step: &Step<'_>) -> Verdict {
@@ -20,7 +20,8 @@ pub(super) fn commits_stay(_: &mut Book, step: &Step<'_>) -> Verdict {
 }
 
 /// Whatever is committed lies on the disks of a quorum, flushed: a power cut everywhere at once
-/// would leave it there. A member that was wiped counts with what it held until then, for its word
+/// would leave it there. The quorum is that of the configuration which the leader has; a member is
+/// the disk that this names. One that was wiped counts with what it held until then, for its word
 /// may have been on its way; that it does not vote any more is what the plan's budget is for.
 pub(super) fn commits_need_durable_quorums(book: &mut Book, step: &Step<'_>) -> Verdict {
     let index = step.status.committed;
@@ -28,17 +29,22 @@ pub(super) fn commits_need_durable_quorums(book: &mut Book, step: &Step<'_>) -> 
         return Ok(());
     }
     let stamp = step.before.log.get(index);
-    let mut holders = 0;
+    let configuration = step.node.configuration();
+    let mut holders = NodeSet::EMPTY;
     for (view, id) in step.views.iter().zip(step.first_id..) {
+        let Some(nonce) = configuration.nonce(NodeId(id)) else { continue };
         let held = match step.cluster.disk(id) {
-            Some(disk) if !view.lost => disk.account.flushed.get(index),
-            _ => view.grave.get(index),
+            Some(disk) if view.nonce == nonce => disk.account.flushed.get(index),
+            _ => view.graves.get(&nonce.0).and_then(|grave| grave.get(index)),
         };
-        holders += usize::from(stamp.is_some() && held == stamp);
+        if stamp.is_some() && held == stamp {
+            holders.insert(NodeId(id));
+        }
     }
-    let members = step.views.len();
-    if 2 * holders <= members {
-        return Err(format!("{} commits {}, durable at {holders} of {members}", step.id, index.0));
+    let membership = configuration.membership;
+    if !membership.has_quorum(holders) {
+        let (id, index) = (step.id, index.0);
+        return Err(format!("{id} commits {index}, durable at {holders:?} of {membership:?}"));
     }
     remember(book, step, index)
 }
@@ -52,6 +58,10 @@ fn remember(book: &mut Book, step: &Step<'_>, index: Index) -> Verdict {
             return Err(format!("{} commits {index}, which it does not hold", step.id));
         };
         book.committed.push(Committed { stamp, in_term: step.status.term });
+        if entry.kind == Kind::CONFIGURATION {
+            let configuration = Configuration::read(entry.body).ok_or("no configuration")?;
+            book.confirmed(Index(index), configuration);
+        }
         if entry.kind == Kind::COMMAND {
             asked_for(book, Index(index), entry.term, entry.body)?;
         }

@@ -6,12 +6,13 @@ use crate::cluster::Settings;
 use crate::forge::{Forge, forge};
 use crate::register::Request;
 use crate::registers::Command;
-use raft_core::{Fault, Position, Record, Storage};
+use raft_core::{Fault, NodeSet, Position, Record, Storage};
 
 /// Three nodes, of which the first leads, and a command that all have applied.
 fn settled() -> (Registry, Checkers) {
     let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
-    let mut checkers = Checkers::new(1, 3);
+    let mut checkers = Checkers::new((1..=3).map(|id| (id, Nonce::FOUNDER)));
+    checkers.founded(cluster.node(1).expect("it runs").configuration());
     cluster.node_mut(1).expect("it runs").campaign();
     cluster.settle().expect("quiet in the end");
     let at = propose(&mut cluster, 1).expect("it leads");
@@ -119,7 +120,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
         }
         cluster.flush(3).expect("it runs");
     }
-    checkers.views[2] = View::new();
+    checkers.views[2] = View::new(Nonce::FOUNDER);
     let broken = checkers.look(3, &cluster).expect_err("a leader without the log");
     assert_eq!(broken.checker, "leader completeness", "{broken:?}");
 }
@@ -133,7 +134,7 @@ fn a_second_entry_that_is_committed_at_one_place_is_unsafe() {
     let letter = cluster.forge(1, 3, 1, &append.word(2, "x").word(0, "y").done());
     cluster.flight.clear();
     cluster.deliver(&letter);
-    checkers.views[2] = View::new();
+    checkers.views[2] = View::new(Nonce::FOUNDER);
     let broken = checkers.look(3, &cluster).expect_err("another history");
     assert_eq!(broken.checker, "state-machine safety", "{broken:?}");
 }
@@ -211,14 +212,14 @@ fn a_disk_that_keeps_less_or_more_than_it_said_is_told() {
     };
     assert_eq!(crashed(|_| {}), Ok(()));
     let less = crashed(|disk| {
-        let ballot = Ballot { term: Term(9), vote: None };
+        let ballot = Ballot { term: Term(9), vote: None, admitted: true };
         disk.account.write(Record::Ballot(ballot));
         disk.account.flush();
     });
     assert_eq!(less.expect_err("less").checker, "storage says what was flushed");
     let more = crashed(|disk| {
         let kept = disk.account.clone();
-        let ballot = Ballot { term: Term(9), vote: None };
+        let ballot = Ballot { term: Term(9), vote: None, admitted: true };
         disk.write(Record::Ballot(ballot)).expect("room");
         disk.flush().expect("room");
         disk.account = kept;
@@ -270,7 +271,7 @@ fn forged_commits_do_not_pass() {
 #[test]
 fn a_vote_that_changes_within_a_term_is_told() {
     let (mut cluster, mut checkers) = settled();
-    let vote = Ballot { term: Term(1), vote: Some(NodeId(3)) };
+    let vote = Ballot { term: Term(1), vote: Some(NodeId(3)), admitted: true };
     let disk = cluster.node_mut(2).expect("it runs").storage_mut();
     disk.write(Record::Ballot(vote)).expect("room");
     let broken = checkers.look(2, &cluster).expect_err("it had voted for 1");
@@ -289,4 +290,37 @@ fn a_leader_that_counts_copies_of_an_earlier_term_is_told() {
     let (id, status, cluster) = (1, &status, &cluster);
     let step = Step { id, node, status, before, kept, last_before, cluster, views, first_id };
     assert!(commit::leaders_commit_in_their_own_term(&mut checkers.book, &step).is_err());
+}
+
+#[test]
+fn members_that_change_out_of_turn_are_told() {
+    let (cluster, mut checkers) = settled();
+    let other =
+        Cluster::<Registers>::found(&[1, 2, 3, 4], &Settings::default()).expect("a cluster");
+    checkers.views[0].configuration.clone_from(other.node(1).expect("it runs").configuration());
+    let mut told = |lie: fn(&mut View, &mut Status)| {
+        let node = cluster.node(1).expect("it runs");
+        let (mut status, mut views) = (node.status(), checkers.views.clone());
+        status.configured_at = Index(2);
+        lie(&mut views[0], &mut status);
+        let (id, status, before, views, cluster) = (1, &status, &views[0], &views, &cluster);
+        let (kept, last_before, first_id) = (Index(2), Index(2), 1);
+        let step = Step { id, node, status, before, kept, last_before, cluster, views, first_id };
+        membership::one_change_at_a_time(&mut checkers.book, &step).is_err()
+    };
+    assert!(!told(|_, _| {}), "one voter went");
+    assert!(told(|before, _| before.configured_at = Index(9)), "the one before is not committed");
+    let one = |before: &mut View, _: &mut Status| {
+        before.configuration.membership.incoming = NodeSet::of(&[NodeId(1)]);
+    };
+    assert!(told(one), "two came at once");
+}
+
+#[test]
+fn whoever_counts_without_having_been_let_in_is_told() {
+    let (cluster, mut checkers) = settled();
+    let view = checkers.view(2);
+    (view.admitted, view.nonce) = (false, Nonce(7));
+    let broken = checkers.look(2, &cluster).expect_err("nobody named it");
+    assert_eq!(broken.checker, "nobody counts unadmitted", "{broken:?}");
 }

@@ -10,7 +10,7 @@ pub(super) fn election_safety(book: &mut Book, step: &Step<'_>) -> Verdict {
     }
     let term = step.status.term;
     let leader = *book.leaders.entry(term.0).or_insert(step.id);
-    if leader == step.id && !step.before.lost {
+    if leader == step.id && step.status.admitted {
         return Ok(());
     }
     Err(format!("{leader} and {} both lead in term {}", step.id, term.0))
@@ -28,7 +28,7 @@ pub(super) fn terms_are_monotonic(_: &mut Book, step: &Step<'_>) -> Verdict {
 /// Whoever leads has voted for itself, and its disk knows.
 pub(super) fn leaders_have_durable_votes(_: &mut Book, step: &Step<'_>) -> Verdict {
     let flushed = step.node.storage().account.flushed.ballot;
-    let own = Ballot { term: step.status.term, vote: Some(step.status.id) };
+    let own = Ballot { term: step.status.term, vote: Some(step.status.id), admitted: true };
     if !step.begins_to_lead() || flushed == own {
         return Ok(());
     }

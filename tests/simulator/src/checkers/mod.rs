@@ -10,6 +10,7 @@ mod controls;
 mod election;
 mod log;
 mod machine;
+mod membership;
 mod promise;
 mod storage;
 mod work;
@@ -19,8 +20,8 @@ use crate::disk::Disk;
 use crate::ledger::{Ledger, Stamp};
 use crate::registers::Registers;
 use raft_core::wire::{Chunk, Datagram, Message, decode};
-use raft_core::{Ballot, Index, NodeId, RoleName, Status, Term};
-use std::collections::BTreeMap;
+use raft_core::{Ballot, Configuration, Index, NodeId, Nonce, RoleName, Status, Term};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use work::Turn;
 
@@ -69,16 +70,21 @@ pub struct View {
     ballot: Ballot,
     /// The stamps of its log.
     log: Ledger,
-    /// Whether its promises were destroyed: from then on it makes none.
-    pub lost: bool,
-    /// What it held durably before its disk was replaced: its word from then may still count.
-    grave: Ledger,
+    /// Which disk it has.
+    pub nonce: Nonce,
+    /// Whether its word counts.
+    pub admitted: bool,
+    /// Where the latest configuration stands that it has.
+    configured_at: Index,
+    configuration: Configuration,
+    /// What its disks of before held durably: its word from then may still be on its way.
+    graves: BTreeMap<u32, Ledger>,
     /// Whether its storage was made to fail.
     pub may_stop: bool,
 }
 
 impl View {
-    fn new() -> Self {
+    fn new(nonce: Nonce) -> Self {
         Self {
             role: RoleName::Follower,
             term: Term::ZERO,
@@ -88,8 +94,11 @@ impl View {
             snapshot: Index::ZERO,
             ballot: Ballot::default(),
             log: Ledger::default(),
-            lost: false,
-            grave: Ledger::default(),
+            nonce,
+            admitted: false,
+            configured_at: Index::ZERO,
+            configuration: Configuration::default(),
+            graves: BTreeMap::new(),
             may_stop: false,
         }
     }
@@ -109,12 +118,20 @@ pub struct Book {
     /// A ghost leader for each term.
     leaders: BTreeMap<u32, u8>,
     /// Whom each node voted for in each term, by what it sent.
-    votes: BTreeMap<(u8, u32), NodeId>,
+    votes: BTreeMap<(u8, u32, u32), NodeId>,
     /// By index: every entry that any log ever held there, one for each term.
     entries: Vec<Vec<Stamp>>,
     /// By index: which command each leader took there.
     proposed: Vec<Vec<(Term, u8, u32)>>,
     committed: Vec<Committed>,
+    /// The founders', and every one that was committed.
+    configurations: Vec<(Index, Configuration)>,
+    /// Every other that any log ever held, above the last of these.
+    proposals: Vec<(Index, Configuration)>,
+    /// How many joint configurations there were.
+    pub joint: u64,
+    /// Newcomers whose word came to count, by id and nonce.
+    pub admitted: BTreeSet<(u8, u32)>,
     /// By index: the digest of a machine that has applied so much.
     digests: Vec<Option<u64>>,
     /// How often each command was applied, by client and number, as the committed log has it.
@@ -129,6 +146,21 @@ impl Book {
     /// The stamp of what is committed at an index.
     fn stamp(&self, index: Index) -> Option<Stamp> {
         self.committed.get((index.0 as usize).checked_sub(1)?).map(|it| it.stamp)
+    }
+
+    /// Somebody has a configuration in its log.
+    fn configured(&mut self, at: Index, configuration: &Configuration) {
+        let seen = (at, configuration.clone());
+        let is_new = self.configurations.last().is_none_or(|(last, _)| at > *last);
+        if is_new && !self.proposals.contains(&seen) {
+            self.proposals.push(seen);
+        }
+    }
+
+    /// One of them is committed: those before it decide nothing any more.
+    fn confirmed(&mut self, at: Index, configuration: Configuration) {
+        self.proposals.retain(|(index, _)| *index > at);
+        self.configurations.push((at, configuration));
     }
 }
 
@@ -177,11 +209,13 @@ pub struct Change {
 type Check = fn(&mut Book, &Step<'_>) -> Verdict;
 
 /// Every one of them. The order matters only where one fills the book for the next.
-const CHECKS: [(&str, Check); 15] = [
+const CHECKS: [(&str, Check); 17] = [
     ("terms are monotonic", election::terms_are_monotonic),
     ("election safety", election::election_safety),
     ("votes are kept", election::votes_are_kept),
     ("leaders have durable votes", election::leaders_have_durable_votes),
+    ("one change at a time", membership::one_change_at_a_time),
+    ("nobody counts unadmitted", membership::nobody_counts_unadmitted),
     ("leader append-only", log::leader_append_only),
     ("log matching", log::log_matching),
     ("durable means durable", storage::durable_means_durable),
@@ -205,9 +239,22 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// Nothing seen yet of so many nodes.
-    pub fn new(first_id: u8, nodes: usize) -> Self {
-        Self { book: Book::default(), views: vec![View::new(); nodes], first_id }
+    /// Nothing seen yet of these nodes.
+    pub fn new(nodes: impl Iterator<Item = (u8, Nonce)>) -> Self {
+        let (ids, views): (Vec<u8>, Vec<View>) =
+            nodes.map(|(id, nonce)| (id, View::new(nonce))).unzip();
+        Self { book: Book::default(), views, first_id: ids.first().copied().unwrap_or(0) }
+    }
+
+    /// A cluster begins with this.
+    pub fn founded(&mut self, configuration: &Configuration) {
+        self.book.configurations.push((Index::ZERO, configuration.clone()));
+    }
+
+    /// Every configuration that may still decide something.
+    pub fn live(&self) -> impl Iterator<Item = &Configuration> {
+        let last = self.book.configurations.last();
+        last.into_iter().chain(&self.book.proposals).map(|(_, configuration)| configuration)
     }
 
     /// What was last seen of a node.
@@ -232,10 +279,15 @@ impl Checkers {
             && (view.applied, view.durable) == (status.applied, status.durable)
             && view.snapshot == status.snapshot
             && view.ballot == node.storage().account.written.ballot
+            && view.admitted == status.admitted
             && (status.fault.is_none() || view.may_stop)
             && status.apply_fault.is_none()
         {
             return Ok(Change::default());
+        }
+        if (view.configured_at, &view.configuration) != (status.configured_at, node.configuration())
+        {
+            self.book.configured(status.configured_at, node.configuration());
         }
         let kept =
             if same_log { last_before } else { log::follow(&mut view.log, node, &self.book) };
@@ -269,6 +321,8 @@ impl Checkers {
         (view.applied, view.durable) = (status.applied, status.durable);
         view.snapshot = status.snapshot;
         view.ballot = node.storage().account.written.ballot;
+        (view.admitted, view.configured_at) = (status.admitted, status.configured_at);
+        view.configuration.clone_from(node.configuration());
         Ok(change)
     }
 
@@ -354,10 +408,11 @@ impl Checkers {
     }
 
     /// A node's promises are about to be destroyed with its disk.
-    pub fn buried(&mut self, id: u8, disk: &Disk) {
+    pub fn buried(&mut self, id: u8, disk: &Disk, nonce: Nonce) {
         let view = self.view(id);
-        let grave = if view.lost { view.grave.clone() } else { disk.account.flushed.clone() };
-        *view = View { lost: true, grave, ..View::new() };
+        let mut graves = std::mem::take(&mut view.graves);
+        graves.insert(view.nonce.0, disk.account.flushed.clone());
+        *view = View { graves, ..View::new(nonce) };
     }
 
     /// What a turn of a node's loop took.

@@ -47,17 +47,17 @@ pub(super) fn promises_are_durable(
         }) => NodeId(id),
         Message::Acknowledge(Acknowledge { standing: Counted::Yes, .. })
         | Message::Reject(Reject { standing: Counted::Yes, .. })
-            if kept.ballot.term != datagram.term || view.lost =>
+            if kept.ballot.term != datagram.term || !kept.ballot.admitted =>
         {
             return Err(format!("{id}'s disk is of term {}: {}", kept.ballot.term.0, said()));
         }
         _ => return Ok(()),
     };
-    let first = *book.votes.entry((id, datagram.term.0)).or_insert(vote);
-    if first != vote || view.lost {
+    let first = *book.votes.entry((id, view.nonce.0, datagram.term.0)).or_insert(vote);
+    if first != vote {
         return Err(format!("{id} voted for {} in that term: {}", first.0, said()));
     }
-    if kept.ballot != (Ballot { term: datagram.term, vote: Some(vote) }) {
+    if kept.ballot != (Ballot { term: datagram.term, vote: Some(vote), admitted: true }) {
         return Err(format!("{:?} is on {id}'s disk: {}", kept.ballot, said()));
     }
     Ok(())

@@ -40,8 +40,8 @@ pub(super) fn storage_keeps_what_was_flushed(
         return Err(format!("{id} found {} and believes {}", status.last.0, status.durable.0));
     }
     let last = found.get(found.last()).map_or(Term::ZERO, |stamp| stamp.term);
-    let (lost, grave) = (view.lost, std::mem::take(&mut view.grave));
-    *view = View { lost, grave, ..View::new() };
+    let graves = std::mem::take(&mut view.graves);
+    *view = View { graves, ..View::new(view.nonce) };
     view.term = promised.term.max(last);
     view.ballot = promised;
     Ok(())

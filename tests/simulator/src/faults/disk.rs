@@ -1,9 +1,11 @@
 //! Storage: slow, failing once, failing for good, rotting, replaced.
 
-use super::{may_lose, power};
+use super::churn::may_lose;
+use super::power;
 use crate::checkers::{Broken, Outcome};
 use crate::tally::Count;
 use crate::world::{Repair, World, count_drops};
+use raft_core::Nonce;
 
 /// The next flush takes as long as erasing flash; some loops wait for it, others do not.
 pub(super) fn stall(world: &mut World, id: u8) -> Outcome {
@@ -61,13 +63,15 @@ pub(super) fn wipe(world: &mut World, id: u8) -> Outcome {
 /// Puts a blank disk in, under a nonce that was never used before.
 pub(super) fn replace(world: &mut World, id: u8) -> Outcome {
     count_drops(&mut world.tally, &world.cluster, id);
+    let nonce = 64 + world.wounds.number as u32 + world.tick;
     if let Some(disk) = world.cluster.disk(id) {
-        world.checkers.buried(id, disk);
+        world.checkers.buried(id, disk, Nonce(nonce));
     }
-    let nonce = 1 + world.wounds.number as u32 + world.tick;
     let wiped = world.cluster.wipe(id, Some(nonce));
     wiped.map_err(|words| Broken::new("simulator", words))?;
-    world.station(id).forget();
+    let station = world.station(id);
+    station.forget();
+    (station.lost, station.nonce) = (false, Nonce(nonce));
     world.tally.add(Count::Wiped);
     world.note_fault(id, 5, || format!("gets a blank disk, nonce {nonce}"));
     power::start(world, id)

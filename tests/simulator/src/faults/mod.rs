@@ -1,7 +1,8 @@
 //! What is done to the cluster: each kind of trouble is one short function, and strikes by a rate.
 //!
-//! Whatever destroys promises for good asks the budget of the plan first, here and nowhere else.
+//! Whatever destroys promises for good asks `churn` first whether it may.
 
+mod churn;
 mod disk;
 mod load;
 mod partition;
@@ -15,6 +16,7 @@ use crate::tally::Count;
 use crate::world::World;
 use raft_core::{RoleName, Term};
 
+pub(crate) use churn::{ask_for, is_whole, sustains};
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
 pub(crate) use power::{crash, repair};
@@ -23,8 +25,6 @@ pub(crate) use transfer::count_heirs;
 /// Faults that are under way for the cluster as a whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wounds {
-    /// How many members have lost their promises for good.
-    pub lost: u32,
     /// Tells faults of one history apart.
     pub number: u64,
     /// How many commands came in bursts.
@@ -40,7 +40,7 @@ type Rate = fn(&Rates) -> u32;
 type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
-const FAULTS: [(Rate, Fault); 17] = [
+const FAULTS: [(Rate, Fault); 18] = [
     (|rates| rates.crash, crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
@@ -56,6 +56,7 @@ const FAULTS: [(Rate, Fault); 17] = [
     (|rates| rates.campaign, time::campaign),
     (|rates| rates.priority, time::priority),
     (|rates| rates.transfer, transfer::transfer),
+    (|rates| rates.churn, churn::churn),
     (|rates| rates.burst, load::burst),
     (|rates| rates.stray, stray),
 ];
@@ -112,19 +113,6 @@ fn spring_ambush(world: &mut World, id: u8) -> Outcome {
             crash(world, id)
         }
     }
-}
-
-/// Whether one member more may lose its promises; if so, it has.
-fn may_lose(world: &mut World, id: u8) -> bool {
-    if world.station(id).lost {
-        return true;
-    }
-    let may = world.wounds.lost < world.plan.losable;
-    if may {
-        world.wounds.lost += 1;
-        world.station(id).lost = true;
-    }
-    may
 }
 
 /// A letter of another cluster comes in: its checksum knows of another name.

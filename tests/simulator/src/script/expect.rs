@@ -7,7 +7,8 @@ use raft_core::{DropReason, NodeId, RoleName};
 impl Story {
     /// `expect leader 2`, `expect no leader`, `expect agreement`, or about one node:
     /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a`,
-    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... quiet true`, `... fault Storage`.
+    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... quiet true`, `... fault Storage`,
+    /// `... members {1,2,3}`, `... admitted true`.
     pub(super) fn expect(&mut self, words: &[&str]) -> Outcome {
         match word(words, 0)? {
             "leader" => self.expect_leader(Some(id(word(words, 1)?)?)),
@@ -45,6 +46,8 @@ impl Story {
         let status = running.status();
         let all = words.join(" ");
         let found = match what {
+            "members" => words::configuration(running.configuration()),
+            "admitted" => status.admitted.to_string(),
             "commit" => status.committed.0.to_string(),
             "durable" => status.durable.0.to_string(),
             "term" => status.term.0.to_string(),

@@ -103,6 +103,9 @@ impl Story {
                     Event::SnapshotTooLarge(bytes) => {
                         self.say(format!("  {id} has no room for a snapshot of {bytes} bytes"));
                     }
+                    Event::UnequalSettings => {
+                        self.say(format!("  {id} HAS OTHER SETTINGS THAN THE CLUSTER"));
+                    }
                     Event::Stopped(fault) => self.say(format!("  {id} STOPPED: {fault:?}")),
                     Event::ApplyStopped(fault) => {
                         self.say(format!("  {id} APPLIES NO MORE: {fault:?}"));

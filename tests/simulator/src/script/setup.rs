@@ -32,7 +32,8 @@ impl Story {
         let node = id(word(words, 0)?)?;
         let voters = option(words, "voters")?.ok_or("voters=...")? as u8;
         let voters: Vec<_> = (1..=voters).map(NodeId).collect();
-        let identity = Identity::founder(ClusterId(1), NodeId(node), &voters);
+        let config = Settings::default().config(NodeId(node));
+        let identity = Identity::founder(ClusterId(1), &config, &voters);
         let formatted = raft_core::format(self.cluster.disk_mut(node)?, identity);
         self.say(format!("  {formatted:?}"));
         Ok(())
@@ -61,7 +62,7 @@ impl Story {
         self.cluster.crash(node, usize::MAX)?;
         let voters = self.cluster.ids();
         let disk = self.cluster.disk_mut(node)?;
-        disk.write(Record::Ballot(Ballot { term, vote }))?;
+        disk.write(Record::Ballot(Ballot { term, vote, admitted: true }))?;
         if base != Position::ZERO {
             let bytes = forge::snapshot(&voters, &[]);
             let (length, checksum) = (bytes.len() as u32, forge::checksum(&bytes));

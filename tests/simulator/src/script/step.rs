@@ -5,7 +5,7 @@ use crate::Cluster;
 use crate::cluster::Letter;
 use crate::forge::forge;
 use crate::words::{self, Words};
-use raft_core::NodeId;
+use raft_core::{Change, NodeId, NodeSet, Nonce};
 
 impl Story {
     pub(super) fn step(&mut self, verb: &str, words: &[&str]) -> Outcome {
@@ -13,6 +13,7 @@ impl Story {
             "tick" | "advance" | "campaign" | "wait" | "propose" => self.input(verb, words),
             "transfer" | "abort" => self.transfer(verb, words),
             "read" | "lease" => self.read(verb, words),
+            "change" => self.change(words),
             "flush" | "begin" | "finish" => self.barrier(verb, words),
             "send" | "deliver" | "repeat" | "drop" | "damage" | "forge" => self.post(verb, words),
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
@@ -58,6 +59,38 @@ impl Story {
         }
         match node.transfer(to) {
             Ok(to) => self.say(format!("  to {}", to.0)),
+            Err(error) => self.say(format!("  refused: {error:?}")),
+        }
+        Ok(())
+    }
+
+    /// `change 1 add-voter 4 nonce=7`, `... add-learner 4 nonce=7`, `... replace 3 4 nonce=7`,
+    /// `... promote 4`, `... remove 4`, `... set 1 2 learners 3`.
+    fn change(&mut self, words: &[&str]) -> Outcome {
+        let leader = id(word(words, 0)?)?;
+        let nonce = Nonce(option(words, "nonce")?.unwrap_or(0) as u32);
+        let ids = |words: &[&str]| {
+            let ids = words.iter().filter(|word| !word.contains('='));
+            ids.map(|word| id(word).map(NodeId)).collect::<Result<Vec<_>, _>>()
+        };
+        let change = match (word(words, 1)?, &words[2..]) {
+            ("set", rest) => {
+                let place = rest.iter().position(|word| *word == "learners").unwrap_or(rest.len());
+                let voters = NodeSet::of(&ids(&rest[..place])?);
+                let learners = NodeSet::of(&ids(rest.get(place + 1..).unwrap_or_default())?);
+                Change::Set { voters, learners }
+            }
+            (verb, rest) => match (verb, &ids(rest)?[..]) {
+                ("add-voter", &[id]) => Change::AddVoter { id, nonce },
+                ("add-learner", &[id]) => Change::AddLearner { id, nonce },
+                ("replace", &[old, new]) => Change::Replace { old, new, nonce },
+                ("promote", &[id]) => Change::Promote(id),
+                ("remove", &[id]) => Change::Remove(id),
+                _ => return Err(format!("change what? {verb}")),
+            },
+        };
+        match self.cluster.node_mut(leader)?.change_membership(change) {
+            Ok(at) => self.say(format!("  at {}", words::position(at))),
             Err(error) => self.say(format!("  refused: {error:?}")),
         }
         Ok(())

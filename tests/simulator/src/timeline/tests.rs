@@ -4,7 +4,7 @@ use super::history::{Fate, History, MarkKind, Stretch};
 use super::{Cast, Span, json, page};
 use crate::trace::{Moment, What};
 use raft_core::wire::{self, Datagram, Heartbeat, Message};
-use raft_core::{Index, RoleName, Round, Term};
+use raft_core::{Index, Nonce, RoleName, Round, Term};
 
 fn cast() -> Cast {
     Cast {
@@ -25,7 +25,9 @@ fn sent(tick: u32, node: u8, letter: u32, to: u8) -> Moment {
     let message =
         Message::Heartbeat(Heartbeat { round: Round(1), committed: Index(0), quiet_ticks: 0 });
     let mut bytes = [0; 64];
-    let length = wire::encode(&Datagram { term: Term(3), message }, &mut bytes).expect("room");
+    let length =
+        wire::encode(&Datagram { nonce: Nonce::FOUNDER, term: Term(3), message }, &mut bytes)
+            .expect("room");
     moment(tick, node, What::Sent { letter, to, bytes: bytes[..length].to_vec() })
 }
 

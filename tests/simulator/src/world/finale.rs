@@ -10,7 +10,9 @@ use crate::checkers::{Broken, Outcome};
 use crate::faults;
 use crate::plan::Temper;
 use crate::tally::Count;
-use raft_core::{Index, Kind, NodeId, RoleName, Status};
+use raft_core::{
+    Change, ChangeError, Configuration, Index, Kind, Membership, NodeId, RoleName, Status,
+};
 
 /// Every seed runs at least this long.
 const TICKS_LEAST: u32 = 2000;
@@ -19,8 +21,8 @@ impl World {
     /// Peace for a quorum, and what must come of it.
     pub(super) fn end_well(&mut self) -> Outcome {
         self.check_floors()?;
-        let spared = self.spare_a_quorum()?;
-        match self.recover_in_peace(&spared) {
+        let mut spared = self.spare_a_quorum()?;
+        match self.recover_in_peace(&mut spared) {
             Err(Broken { checker: "liveness", .. }) if self.reserve_is_used_up(&spared) => {
                 self.tally.add(Count::UsedUp);
                 Ok(())
@@ -39,13 +41,16 @@ impl World {
         })
     }
 
-    fn recover_in_peace(&mut self, spared: &[u8]) -> Outcome {
+    fn recover_in_peace(&mut self, spared: &mut Vec<u8>) -> Outcome {
         let timeout = self.election_timeout();
         let lost = |what: &str| Broken::new("liveness", what.to_owned());
         let start = self.tick;
         let leader = self.until(10 * timeout, |world| world.common_leader(spared).is_some())?;
         if !leader {
             return Err(lost("no leader after ten election timeouts"));
+        }
+        if !self.gather(spared)? {
+            return Err(lost("members can't be changed as they should be"));
         }
         // Impatient clients fill a narrow pipe faster than it drains: that is not the cluster's.
         self.clients.patience = 2 * self.plan.base + self.catching_up(spared);
@@ -67,6 +72,88 @@ impl World {
         self.keep_quiet(spared)?;
         self.say_little(spared)?;
         self.change_leaders(spared)
+    }
+
+    /// Everyone who is spared comes to be a voter, whatever was begun before; gives whether. Who
+    /// can't even be named in a frame stays outside.
+    fn gather(&mut self, spared: &mut Vec<u8>) -> Result<bool, Broken> {
+        let mut patience = 0;
+        let (mut until, mut led) = (self.tick, self.tick);
+        let mut nameable = true;
+        let mut left = 4 * spared.len() + 4;
+        loop {
+            let Some(leader) = self.leader_of(spared) else {
+                if self.tick >= led + 10 * self.election_timeout() {
+                    return Ok(false);
+                }
+                self.step()?;
+                continue;
+            };
+            led = self.tick;
+            let node = self.cluster.node(leader).map_err(|it| Broken::new("simulator", it))?;
+            let (now, status) = (node.configuration().clone(), node.status());
+            let busy = status.configured_at > status.committed
+                || !now.membership.outgoing.is_empty()
+                || status.transferring.is_some();
+            // What is planned to go must not go after the end.
+            let Membership { incoming: voters, learners, .. } = now.membership;
+            let stay = (!now.leaving.is_empty()).then_some(Change::Set { voters, learners });
+            let change = stay.or_else(|| spared.iter().find_map(|&id| self.wanted(id, &now)));
+            let change = match change {
+                None if !busy && self.follow(leader, spared) => return Ok(true),
+                Some(change) if !busy && self.tick.is_multiple_of(self.plan.heartbeat) => {
+                    faults::ask_for(self, leader, change)?
+                }
+                _ => None,
+            };
+            match change {
+                Some(ChangeError::FrameTooSmall { .. }) => {
+                    self.tally.add_many(Count::Unnameable, u64::from(nameable));
+                    nameable = false;
+                    spared.retain(|&id| {
+                        self.wanted(id, &now)
+                            .is_none_or(|change| !matches!(change, Change::AddVoter { .. }))
+                    });
+                    self.stations.iter_mut().for_each(|it| it.spared &= spared.contains(&it.id));
+                }
+                Some(ChangeError::Full) => return Ok(true),
+                _ => {}
+            }
+            if self.tick > until + patience {
+                patience = 10 * self.election_timeout() + 2 * self.catching_up(spared);
+                until = self.tick;
+                left -= 1;
+                if left == 0 {
+                    return Ok(false);
+                }
+            }
+            faults::strike(self)?;
+            self.step()?;
+        }
+    }
+
+    /// What would make a spared node a voter, if it is none and does not come to be one.
+    fn wanted(&self, id: u8, now: &Configuration) -> Option<Change> {
+        let station = self.stations.iter().find(|it| it.id == id)?;
+        let id = NodeId(id);
+        match now.nonce(id) {
+            None => Some(Change::AddVoter { id, nonce: station.nonce }),
+            Some(nonce) if nonce != station.nonce => Some(Change::Remove(id)),
+            Some(_) if now.membership.incoming.contains(id) => None,
+            Some(_) => Some(Change::Promote(id)),
+        }
+    }
+
+    /// The spared node that leads in the highest term.
+    fn leader_of(&self, spared: &[u8]) -> Option<u8> {
+        let term = |id: u8| self.status(id).filter(|it| it.role == RoleName::Leader);
+        let terms = spared.iter().filter_map(|&id| Some((term(id)?.term, id)));
+        terms.max().map(|(_, id)| id)
+    }
+
+    fn follow(&self, leader: u8, spared: &[u8]) -> bool {
+        let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
+        spared.iter().all(|id| follows(id) == Some(NodeId(leader)))
     }
 
     /// A leader hands over, to somebody who is gone where there is one, and then to somebody who is
@@ -110,29 +197,27 @@ impl World {
 
     /// Chooses a quorum of members whose promises are whole, and ends their troubles.
     fn spare_a_quorum(&mut self) -> Result<Vec<u8>, Broken> {
-        let members = self.stations.len();
         let mut whole: Vec<u8> =
             self.stations.iter().filter(|it| !it.lost).map(|it| it.id).collect();
-        let quorum = members / 2 + 1;
-        let most = whole.len() - quorum;
-        for _ in 0..self.random.below(most as u32 + 1) {
-            let place = self.random.below(whole.len() as u32) as usize;
-            whole.swap_remove(place);
+        let set = |ids: &[u8]| ids.iter().map(|&id| NodeId(id)).collect();
+        if !faults::sustains(self, set(&whole)) {
+            let live: Vec<_> = self.checkers.live().collect();
+            let words = format!("too much was destroyed: {whole:?} of {live:?}");
+            return Err(Broken::new("simulator", words));
         }
-        // Whoever came back with a blank disk counts for nothing, and must be served all the same.
-        for id in self.plan.ids().filter(|id| !whole.contains(id)).collect::<Vec<_>>() {
-            let blank = self.checkers.view(id).lost;
-            let sound = self.cluster.disk(id).is_some_and(|disk| !disk.broken && !disk.rotten);
-            if blank && sound && self.random.below(2) == 0 {
-                self.tally.add(Count::Guests);
-                whole.push(id);
+        for _ in 0..self.random.below(whole.len() as u32) {
+            let place = self.random.below(whole.len() as u32) as usize;
+            let mut fewer = whole.clone();
+            fewer.swap_remove(place);
+            if faults::sustains(self, set(&fewer)) {
+                whole = fewer;
             }
         }
         whole.sort_unstable();
         self.tally.add(Count::Healed);
-        self.tally.add_many(Count::Spared, u64::from(whole.len() < members));
+        self.tally.add_many(Count::Spared, u64::from(whole.len() < self.stations.len()));
         let rates = &mut self.plan.rates;
-        (rates.partition, rates.heal, rates.burst) = (0, 0, 0);
+        (rates.partition, rates.heal, rates.burst, rates.churn) = (0, 0, 0, 0);
         for &id in &whole {
             self.end_troubles(id)?;
         }
@@ -193,10 +278,14 @@ impl World {
 
     /// The spared node that all spared nodes take for their leader.
     pub(super) fn common_leader(&self, spared: &[u8]) -> Option<u8> {
-        let leads = |&&id: &&u8| self.status(id).is_some_and(|it| it.role == RoleName::Leader);
-        let leader = *spared.iter().find(leads)?;
-        let follows = |&id: &u8| self.cluster.node(id).ok().and_then(|node| node.leader());
-        spared.iter().all(|id| follows(id) == Some(NodeId(leader))).then_some(leader)
+        let leader = self.leader_of(spared)?;
+        let now = self.cluster.node(leader).ok()?.configuration();
+        let member = |&id: &u8| {
+            let voters = now.membership.incoming;
+            voters.contains(NodeId(id)) && faults::is_whole(self, NodeId(id), now)
+        };
+        let members: Vec<u8> = spared.iter().copied().filter(member).collect();
+        self.follow(leader, &members).then_some(leader)
     }
 
     /// How long it may take until everyone has everything: at least one entry goes with each trip.
@@ -294,7 +383,7 @@ impl World {
 
     /// A calm seed elects seldom and commits often; less is a bug that costs only progress.
     fn check_floors(&self) -> Outcome {
-        if self.plan.temper != Temper::Calm {
+        if self.plan.temper != Temper::Calm || self.plan.rates.churn > 0 {
             return Ok(());
         }
         let elections = self.tally.get(Count::Elections);

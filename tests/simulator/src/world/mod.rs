@@ -21,7 +21,7 @@ use crate::readers::Readers;
 use crate::recorder::{Place, Recorder};
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
-use raft_core::{ClusterId, Identity, NodeId, RoleName};
+use raft_core::{ClusterId, Identity, NodeId, Nonce, RoleName};
 
 pub(crate) use station::Repair;
 pub use station::Station;
@@ -82,9 +82,11 @@ impl World {
     pub fn new(plan: Plan, recorder: Recorder) -> Result<Self, Broken> {
         let random = |stream| Random::new(plan.seed, stream);
         let mut cluster = Registry::default();
-        let ids: Vec<NodeId> = plan.ids().map(NodeId).collect();
+        let founders: Vec<NodeId> = plan.founders().map(NodeId).collect();
         let name = Self::cluster_name(plan.seed);
-        for (habits, &id) in plan.nodes.iter().zip(&ids) {
+        let nonce =
+            |id: u8| Nonce(if plan.founders().contains(&id) { 0 } else { 1 + u32::from(id) });
+        for (habits, id) in plan.nodes.iter().zip(plan.ids()) {
             let settings = Settings {
                 base: plan.base,
                 heartbeat: plan.heartbeat,
@@ -103,17 +105,27 @@ impl World {
                 lease: plan.lease,
                 quiet: plan.quiet,
             };
-            let added = cluster.add(Identity::founder(ClusterId(name), id, &ids), &settings);
+            let identity = match nonce(id) {
+                Nonce::FOUNDER => {
+                    let config = settings.config(NodeId(id));
+                    Identity::founder(ClusterId(name), &config, &founders)
+                }
+                nonce => Identity::newcomer(ClusterId(name), NodeId(id), nonce),
+            };
+            let added = cluster.add(identity, &settings);
             added.map_err(|words| Broken::new("simulator", words))?;
         }
+        let mut checkers = Checkers::new(plan.ids().map(|id| (id, nonce(id))));
+        let founded = cluster.node(plan.first_id).map(|node| node.configuration());
+        checkers.founded(founded.map_err(|words| Broken::new("simulator", words))?);
         Ok(Self {
             cluster,
             tick: 0,
-            stations: plan.ids().map(Station::new).collect(),
+            stations: plan.ids().map(|id| Station::new(id, nonce(id))).collect(),
             network: Network::new(plan.link.clone(), random(3)),
             clients: Clients::new(&plan, random(4)),
             readers: Readers::new(&plan, random(113)),
-            checkers: Checkers::new(plan.first_id, plan.nodes.len()),
+            checkers,
             recorder,
             tally: Tally::default(),
             wounds: Wounds::default(),
@@ -142,6 +154,8 @@ impl World {
             }
         }
         self.tally.add_many(Count::Commits, self.checkers.commits());
+        self.tally.add_many(Count::Joint, self.checkers.book.joint);
+        self.tally.add_many(Count::Admitted, self.checkers.book.admitted.len() as u64);
         self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
         let (hash, checkers) = (self.recorder.hash, &self.checkers);
         let (operations, order) =

@@ -1,6 +1,7 @@
 //! What surrounds one node: its clock, its sleep, the letters that wait for it, its repairs.
 
 use crate::cluster::Letter;
+use raft_core::Nonce;
 
 /// What is on its way for a node that does not run, or runs no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,8 +43,10 @@ pub struct Station {
     pub ambush: Option<u32>,
     /// Whether faults spare it: it is one of the quorum at the end.
     pub spared: bool,
-    /// Whether its promises are gone for good, or will be when it starts.
+    /// Whether its disk is spoilt and will be replaced.
     pub lost: bool,
+    /// What its disk was formatted with.
+    pub nonce: Nonce,
     /// Datagrams that it has put on their way.
     pub sent: u64,
     /// Whether it leads and says little.
@@ -55,7 +58,7 @@ pub const INBOX_MOST: usize = 64;
 
 impl Station {
     /// A node that has just been founded.
-    pub fn new(id: u8) -> Self {
+    pub fn new(id: u8, nonce: Nonce) -> Self {
         Self {
             id,
             phase: 0,
@@ -70,6 +73,7 @@ impl Station {
             ambush: None,
             spared: false,
             lost: false,
+            nonce,
             sent: 0,
             quiet: false,
         }

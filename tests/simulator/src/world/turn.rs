@@ -323,7 +323,7 @@ impl World {
         }
         let face = |node: &RegistryNode| {
             let status = node.status();
-            (status.role, status.term, status.leader, status.transferring)
+            (status.role, status.term, status.leader, status.transferring, status.peers.len())
         };
         let before = face(&ticked);
         ticked.tick();

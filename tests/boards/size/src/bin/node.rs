@@ -122,9 +122,9 @@ fn main() -> ! {
 
 fn start(log: Memory) -> Option<Member> {
     let id = NodeId(input!(id));
-    let storage = Ram(Identity::founder(ClusterId(7), id, &VOTERS));
     let (lease_ticks, quiet_ticks) = (input!(lease), input!(quiet));
     let config = Config { frame_bytes: 128, lease_ticks, quiet_ticks, ..Config::new(id, 1) };
+    let storage = Ram(Identity::founder(ClusterId(7), &config, &VOTERS));
     Node::recover(config, log, storage, Lamp::default()).ok()
 }
 

@@ -1,0 +1,101 @@
+//! Which configuration holds: the latest in the log, committed or not, else that of the base; and
+//! what it makes of this node.
+//!
+//! A node's word counts when a configuration names its very storage and is known to be committed.
+//! It stays so across restarts, which forget what was committed: the ballot says so.
+
+use super::Raft;
+use crate::configuration::Configuration;
+use crate::log::{Kind, Log};
+use crate::status::Fault;
+use crate::types::Index;
+
+/// The latest configuration up to `index`, and where it stands: at the base if no entry says.
+#[inline(never)]
+pub(crate) fn latest<B: AsRef<[u8]> + AsMut<[u8]>>(
+    log: &Log<B>,
+    base: &Configuration,
+    mut index: Index,
+) -> Option<(Index, Configuration)> {
+    log.term(index)?;
+    while index > log.base().index {
+        let entry = log.get(index)?;
+        if entry.kind == Kind::CONFIGURATION {
+            return Some((index, Configuration::read(entry.body)?));
+        }
+        index = index.previous();
+    }
+    Some((index, base.clone()))
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
+    /// Whether this node's vote counts, or may: until a configuration is committed, whoever it
+    /// takes the vote from may be the only one that can still lead.
+    pub(super) fn votes(&self) -> bool {
+        let votes = |it: &Configuration| it.membership.voters().contains(self.config.id);
+        let before = || self.configuration_at(self.configured_at.previous());
+        votes(&self.configuration)
+            || (self.configured_at > self.committed && before().as_ref().is_some_and(votes))
+    }
+
+    /// What was in force when the entry at `index` was the last one. `None` outside the log.
+    #[cold]
+    pub(crate) fn configuration_at(&self, index: Index) -> Option<Configuration> {
+        latest(&self.log, &self.base_configuration, index).map(|(_, configuration)| configuration)
+    }
+
+    /// The log has gained or lost a configuration: the latest one holds.
+    #[cold]
+    pub(super) fn settle_configuration(&mut self) -> Result<(), Fault> {
+        let latest = latest(&self.log, &self.base_configuration, self.log.last().index);
+        (self.configured_at, self.configuration) = latest.ok_or(Fault::Log)?;
+        self.unjudged = true;
+        Ok(())
+    }
+
+    /// Whether this node's word counts is for the last configuration to say that it knows to be
+    /// committed and holds durably.
+    #[inline(always)] // One bit, nearly always.
+    pub(super) fn judge(&mut self) {
+        if self.unjudged {
+            self.look_up();
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self) {
+        if self.configured_at <= self.applicable() {
+            self.unjudged = false;
+            self.ballot.admitted = self.configuration.admits(self.nonce, &self.config);
+        }
+    }
+
+    /// Whether the cluster that this node is in has other settings than it.
+    pub(crate) fn differs(&self) -> bool {
+        let named = self.configuration.nonce(self.config.id) == Some(self.nonce);
+        named && !self.configuration.admits(self.nonce, &self.config)
+    }
+
+    /// Whether that is why its word does not count.
+    pub(crate) fn has_unequal_settings(&self) -> bool {
+        !self.ballot.admitted && self.differs()
+    }
+
+    /// The log has another base now, where this configuration was in force.
+    pub(crate) fn adopt_base(&mut self, configuration: Configuration) -> Result<(), Fault> {
+        self.base_configuration = configuration;
+        self.settle_configuration()?;
+        self.judge();
+        Ok(())
+    }
+
+    /// Where the latest configuration stands.
+    pub(crate) const fn configured_at(&self) -> Index {
+        self.configured_at
+    }
+
+    /// The latest configuration in the log.
+    pub(crate) const fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+}
