@@ -5,6 +5,7 @@
 //! what happens.
 
 mod finale;
+mod gather;
 mod quiet;
 mod station;
 mod turn;
