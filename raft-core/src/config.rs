@@ -42,7 +42,7 @@ pub struct Config {
     /// the place of what is applied. A log that has no room left is compacted in any case.
     pub compact_percent: u32,
     /// How many applied entries stay behind a snapshot, for followers that are not far behind;
-    /// fewer if the log would stay half as full as it may become.
+    /// fewer if the log would stay half as full as it may become, and at least a quarter.
     pub keep_entries: u32,
     /// How many bytes of a snapshot a leader sends in a tick. As many as the window of bytes are on
     /// their way at once.

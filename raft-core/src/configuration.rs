@@ -62,7 +62,10 @@ impl Configuration {
         settings: u32,
     ) -> Option<Self> {
         let membership = Membership { incoming, outgoing, learners };
-        let sound = membership.members().len() as usize <= MEMBERS_MAX && !incoming.is_empty();
+        let members = membership.members();
+        // A newcomer knows nobody at first, and its snapshot says so.
+        let sound =
+            members.len() as usize <= MEMBERS_MAX && incoming.is_empty() == members.is_empty();
         let next = Self { membership, arriving, leaving, settings, ..Self::default() };
         sound.then_some(next)
     }

@@ -229,7 +229,11 @@ where
 
     fn transmit_chunk(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
         if let Some(snapshot) = self.raft.wants_check() {
-            self.raft.checked(adds_up(&mut self.storage, Part::Snapshot, &snapshot));
+            // One that was taken before this node knew any member says nothing to others.
+            let names = configuration(&mut self.storage, Part::Snapshot, &snapshot)
+                .is_ok_and(|it| !it.membership.incoming.is_empty());
+            let sound = names && adds_up(&mut self.storage, Part::Snapshot, &snapshot);
+            self.raft.checked(sound);
         }
         let piece = self.raft.chunk(buffer)?;
         let end = piece.head_bytes + piece.bytes;

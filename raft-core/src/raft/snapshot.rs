@@ -98,7 +98,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             leading.stream = None;
         }
         self.drop_up_to(Index(last.0.saturating_sub(u64::from(self.config.keep_entries))))?;
-        if self.log.is_filled(self.config.compact_percent / 2) {
+        if self.log.is_filled(self.config.compact_percent.max(50) / 2) {
             self.drop_up_to(last)?;
         }
         Ok(())

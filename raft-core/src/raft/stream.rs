@@ -53,14 +53,15 @@ impl Leading {
         self.followers.iter().filter(waits).map(|peer| peer.id).collect()
     }
 
-    /// Asks anew who is there: the snapshot is kept for nobody who was silent since the last time.
+    /// Asks anew who is there: the snapshot is kept for nobody who was silent since the last time,
+    /// or is a member no more, or another one.
     pub(super) fn question_presence(&mut self) {
-        for peer in &mut self.followers {
-            let present = core::mem::take(&mut peer.present);
-            if !present && self.stream.as_ref().is_some_and(|stream| stream.to == peer.id) {
-                self.stream = None;
-            }
+        let waits = |peer: &Progress| peer.flow == Flow::Snapshot && peer.present;
+        let is_there = |id| self.followers.iter().any(|peer| peer.id == id && waits(peer));
+        if self.stream.as_ref().is_some_and(|stream| !is_there(stream.to)) {
+            self.stream = None;
         }
+        self.followers.iter_mut().for_each(|peer| peer.present = false);
     }
 
     /// Whether the stream may go on now.

@@ -20,7 +20,9 @@ pub(crate) fn is_whole(world: &World, id: NodeId, configuration: &Configuration)
 /// Whether these nodes, as far as they are whole, could decide in everything that holds or is
 /// planned.
 pub(crate) fn sustains(world: &World, nodes: NodeSet) -> bool {
-    world.checkers.live().all(|it| {
+    // Who knows no member yet decides nothing.
+    let mut live = world.checkers.live().filter(|it| !it.membership.incoming.is_empty());
+    live.all(|it| {
         let whole = nodes.iter().filter(|&id| is_whole(world, id, it)).collect();
         let sets = (it.membership.incoming, it.arriving, it.leaving);
         it.membership.has_quorum(whole) && can_carry_out(whole, sets)

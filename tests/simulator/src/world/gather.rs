@@ -45,7 +45,8 @@ impl World {
                 Some(ChangeError::FrameTooSmall { .. }) => {
                     self.tally.add_many(Count::Unnameable, u64::from(nameable));
                     nameable = false;
-                    spared.retain(|&id| self.wanted(id, &now).is_none());
+                    let promotes = |it| matches!(it, Change::Promote(_));
+                    spared.retain(|&id| self.wanted(id, &now).is_none_or(promotes));
                     self.stations.iter_mut().for_each(|it| it.spared &= spared.contains(&it.id));
                 }
                 Some(ChangeError::Full) => return Ok(true),
