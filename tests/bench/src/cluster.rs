@@ -4,8 +4,8 @@
 //! to, so that what is measured is the nodes and nothing around them.
 
 use raft_core::{
-    Ballot, ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
-    Position, Recipient, Record, RoleName, Saver, Storage, Term, format,
+    Ballot, ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage,
+    Node, NodeId, Position, Recipient, Record, RoleName, Saver, Storage, Term, format,
 };
 
 /// The command that everything is measured with: 16 bytes, encoded as just those.

@@ -349,8 +349,7 @@ impl<M: Spoken> Cluster<M> {
         let member = self.member_mut(id)?;
         let node = member.node.take().ok_or_else(|| format!("{id} is not running"))?;
         let mut disk = node.into_storage();
-        disk.memory.crash(kept).map_err(|error| format!("{error:?}"))?;
-        (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
+        disk.crash(kept)?;
         member.disk = Some(disk);
         member.token = None;
         Ok(())

@@ -4,7 +4,7 @@ use raft_core::wire::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, HandOver, Heartbeat, Message, Reject,
     Staged, Standing, VoteAnswer, VoteRequest,
 };
-use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Term};
+use raft_core::{Entries, Kind, LoadError, Loader, Machine, Position, Saver, Snapshot, Term};
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
 pub trait Spoken: Machine + Default + Clone + PartialEq {
@@ -55,6 +55,16 @@ pub fn position(position: Position) -> String {
     format!("{}:{}", position.index.0, position.term.0)
 }
 
+/// A snapshot's name, length and last entry.
+pub fn snapshot(of: &Snapshot) -> String {
+    match *of {
+        Snapshot::NONE => "no snapshot".to_owned(),
+        Snapshot { last, bytes, checksum } => {
+            format!("snapshot {checksum:08x} of {bytes} bytes, up to {}", position(last))
+        }
+    }
+}
+
 /// An entry's term and command, `5:x`.
 pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
     match kind {
@@ -98,15 +108,18 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
         }
-        Message::Chunk(Chunk { checksum: _, begins, offset, bytes }) => {
-            let of = begins.map_or(String::new(), |it| {
-                format!(" of {} up to {}", it.bytes, position(it.last))
-            });
-            format!("snapshot{of}, {} bytes at {offset}", bytes.len())
+        Message::Chunk(Chunk { checksum, begins, offset, bytes }) => {
+            let (length, up_to) = (
+                bytes.len(),
+                begins.map_or(String::new(), |it| {
+                    format!(" of {} bytes, up to {}", it.bytes, position(it.last))
+                }),
+            );
+            format!("snapshot {checksum:08x}{up_to}: {length} from {offset} on")
         }
-        Message::Staged(Staged { round, held, standing, .. }) => {
+        Message::Staged(Staged { round, checksum, held, standing }) => {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
-            format!("{held} bytes of the snapshot are here{count}, round {}", round.0)
+            format!("have {held} of snapshot {checksum:08x}{count}, round {}", round.0)
         }
         Message::HandOver(HandOver { round }) => format!("lead after me, round {}", round.0),
         Message::Reject(Reject { round, previous, hint, .. }) => {

@@ -237,7 +237,8 @@ impl Checkers {
         {
             return Ok(Change::default());
         }
-        let kept = if same_log { last_before } else { log::follow(&mut view.log, node, &self.book) };
+        let kept =
+            if same_log { last_before } else { log::follow(&mut view.log, node, &self.book) };
         let commits_before = self.book.committed.len();
         let step = Step {
             id,
@@ -276,7 +277,9 @@ impl Checkers {
         let view = &self.views[usize::from(id - self.first_id)];
         let node = cluster.node(id).map_err(|words| Broken::new("simulator", words))?;
         let found = log::ledger(node, &self.book);
-        if (found.base.index.0..=found.last().0).any(|i| found.get(Index(i)) != view.log.get(Index(i))) {
+        if (found.base.index.0..=found.last().0)
+            .any(|i| found.get(Index(i)) != view.log.get(Index(i)))
+        {
             return Err(Broken::new("log matching", format!("{id} changed entries in place")));
         }
         Ok(())

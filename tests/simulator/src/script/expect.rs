@@ -7,7 +7,8 @@ use raft_core::{DropReason, NodeId, RoleName};
 impl Story {
     /// `expect leader 2`, `expect no leader`, `expect agreement`, or about one node:
     /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a`,
-    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... fault Storage`.
+    /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... fault Storage`, `... snapshot 5`,
+    /// `... stage 12`, `... base 4`.
     pub(super) fn expect(&mut self, words: &[&str]) -> Outcome {
         match word(words, 0)? {
             "leader" => self.expect_leader(Some(id(word(words, 1)?)?)),
@@ -46,6 +47,12 @@ impl Story {
         let all = words.join(" ");
         let found = match what {
             "commit" => status.committed.0.to_string(),
+            "snapshot" => status.snapshot.0.to_string(),
+            "base" => running.log().base().index.0.to_string(),
+            "stage" => {
+                let stage = running.storage().slots.stage;
+                stage.map_or("none".to_owned(), |(_, held)| held.to_string())
+            }
             "durable" => status.durable.0.to_string(),
             "term" => status.term.0.to_string(),
             "role" => format!("{:?}", status.role),

@@ -7,6 +7,7 @@
 
 mod expect;
 mod setup;
+mod snapshot;
 mod step;
 
 use crate::Cluster;

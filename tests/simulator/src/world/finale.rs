@@ -50,9 +50,8 @@ impl World {
         // Impatient clients fill a narrow pipe faster than it drains: that is not the cluster's.
         self.clients.patience = 2 * self.plan.base + self.catching_up(spared);
         let patience = 30 * self.clients.patience;
-        let served = self.until(patience, |world| {
-            world.clients.all.iter().all(|it| it.served > start)
-        })?;
+        let served =
+            self.until(patience, |world| world.clients.all.iter().all(|it| it.served > start))?;
         if !served {
             return Err(lost("a client is stuck"));
         }
