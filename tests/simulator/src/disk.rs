@@ -55,6 +55,12 @@ pub struct Disk {
     pub rotten: bool,
     /// What its two slots hold, written or flushed.
     pub slots: Slots,
+    /// The stage that was there when the power came back, until another begins.
+    resumed: Option<Snapshot>,
+    /// Snapshots that came to count, having been on their way here before a power cut.
+    pub resumes: u32,
+    /// Rotten snapshots in whose place came sound ones.
+    pub replaced: u32,
     /// A byte of one snapshot that does not read as it was written, wherever that one is.
     pub flipped: Option<(Snapshot, u32)>,
     /// The power fails inside the write after this many.
@@ -81,12 +87,20 @@ impl Disk {
             stumbles: false,
             rotten: false,
             slots: Slots::default(),
+            resumed: None,
+            resumes: 0,
+            replaced: 0,
             flipped: None,
             power_left: None,
             cut_at: None,
             writes: 0,
             runs: 0,
         }
+    }
+
+    /// Whether its snapshot does not read as it was written.
+    pub fn has_rotten_snapshot(&self) -> bool {
+        self.flipped.is_some_and(|(flipped, _)| flipped == self.slots.snapshot)
     }
 
     /// What was begun is flushed.
@@ -100,6 +114,7 @@ impl Disk {
         told(self.memory.crash(kept))?;
         (self.power_left, self.cut_at, self.stumbles) = (None, None, false);
         self.slots = Self::slots_of(&mut self.memory)?;
+        self.resumed = self.slots.stage.filter(|(_, held)| *held > 0).map(|(of, _)| of);
         Ok(())
     }
 
@@ -152,10 +167,20 @@ impl Storage for Disk {
         let before = self.memory.unflushed_bytes();
         told(self.memory.write(record))?;
         self.account.write(record);
+        let rotten = self.has_rotten_snapshot();
         self.slots.take(record);
-        if let Record::Stage { snapshot, .. } = record {
-            // The same one written again is written whole.
-            self.flipped.take_if(|(flipped, _)| *flipped == snapshot);
+        match record {
+            Record::Stage { snapshot, .. } => {
+                self.resumed = None;
+                // The same one written again is written whole.
+                let again = self.flipped.take_if(|(flipped, _)| *flipped == snapshot);
+                self.replaced += u32::from(rotten && again.is_some());
+            }
+            Record::Snapshot(snapshot) => {
+                self.resumes += u32::from(self.resumed.take() == Some(snapshot));
+                self.replaced += u32::from(rotten);
+            }
+            _ => {}
         }
         self.runs += u32::from(matches!(record, Record::Entries { .. }));
         self.writes += u32::from(matches!(record, Record::Ballot(_) | Record::Entries { .. }));

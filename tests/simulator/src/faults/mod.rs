@@ -6,6 +6,7 @@ mod disk;
 mod load;
 mod partition;
 mod power;
+mod snapshot;
 mod time;
 mod transfer;
 
@@ -18,6 +19,7 @@ use raft_core::{RoleName, Term};
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
 pub(crate) use power::repair;
+pub(crate) use snapshot::meddle;
 pub(crate) use transfer::count_heirs;
 
 /// Faults that are under way for the cluster as a whole.
