@@ -17,18 +17,23 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Takes a record in.
-    fn take(&mut self, record: Record<'_>) {
+    /// Takes a record in. Says whether it fits to what was there.
+    fn take(&mut self, record: Record<'_>) -> bool {
         match record {
             Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
             Record::Chunk { offset, bytes } => {
-                if let Some((_, held)) = &mut self.stage {
-                    *held = offset + bytes.len() as u32;
-                }
+                let Some((of, held)) = &mut self.stage else { return false };
+                let before = std::mem::replace(held, offset + bytes.len() as u32);
+                return before == offset && *held <= of.bytes;
             }
-            Record::Snapshot(snapshot) => (self.snapshot, self.stage) = (snapshot, None),
+            Record::Snapshot(snapshot) => {
+                let stage = self.stage.take();
+                self.snapshot = snapshot;
+                return stage == Some((snapshot, snapshot.bytes));
+            }
             Record::Identity(_) | Record::Ballot(_) | Record::Base(_) | Record::Entries { .. } => {}
         }
+        true
     }
 
     /// What one of them holds, and how much of it.
@@ -125,7 +130,13 @@ impl Disk {
 
     fn slots_of(memory: &mut MemoryStorage<Vec<u8>>) -> Result<Slots, String> {
         let mut slots = Slots::default();
-        told(memory.recover(&mut |record| slots.take(record)))?;
+        told(memory.recover(&mut |record| {
+            if let Record::Snapshot(snapshot) = record {
+                slots.snapshot = snapshot;
+            } else {
+                slots.take(record);
+            }
+        }))?;
         Ok(slots)
     }
 
@@ -168,7 +179,7 @@ impl Storage for Disk {
         told(self.memory.write(record))?;
         self.account.write(record);
         let rotten = self.has_rotten_snapshot();
-        self.slots.take(record);
+        self.account.misfits += u32::from(!self.slots.take(record));
         match record {
             Record::Stage { snapshot, .. } => {
                 self.resumed = None;
