@@ -5,8 +5,8 @@ use crate::parts;
 use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
-    Ballot, ClusterId, Config, DropReason, Frame, Identity, MemoryStorage, Node, Nonce, Record,
-    Storage, Term, format,
+    Ballot, ClusterId, Config, DropReason, Frame, Identity, MemoryStorage, Node, Nonce, Part,
+    Record, Snapshot, Storage, Term, format,
 };
 
 type Memory = &'static mut [u8];
@@ -15,8 +15,12 @@ type Member = Node<Memory, MemoryStorage<Memory>, Lamp>;
 const FRAME_BYTES: usize = 256;
 
 /// Makes a node in these memories, and ends it.
-pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory) {
+pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slots: [Memory; 2]) {
     let Some(mut storage) = storage(input, image, journal) else { return };
+    if input.flag() {
+        let [one, other] = slots.map(|slot| slot.get_mut(..input.size()).unwrap_or_default());
+        storage = storage.with_snapshots(one, other);
+    }
     fill(input, &mut storage);
     crash(input, &mut storage);
     let log = log.get_mut(..input.size()).unwrap_or_default();
@@ -45,6 +49,10 @@ fn config(input: &mut Input) -> Config {
     config.window_entries = input.word();
     config.window_bytes = input.word();
     config.frame_bytes = input.word();
+    config.least_log_bytes = input.word();
+    config.compact_percent = input.word();
+    config.keep_entries = input.word();
+    config.pace_bytes = input.word();
     black_box(config.check()).ok();
     config
 }
@@ -80,11 +88,24 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
                 Record::Ballot(Ballot { term: Term(input.word()), vote })
             }
             2 => Record::Base(input.position()),
-            _ => Record::Entries { after: input.position(), bytes: input.bytes(&mut buffer) },
+            3 => Record::Stage { snapshot: snapshot(input), held: input.word() },
+            4 => Record::Chunk { offset: input.word(), bytes: input.bytes(&mut buffer) },
+            5 => Record::Snapshot(snapshot(input)),
+            _ => {
+                let (after, committed) = (input.position(), input.index());
+                Record::Entries { after, committed, bytes: input.bytes(&mut buffer) }
+            }
         };
         black_box(storage.write(record)).ok();
+        let part = if input.flag() { Part::Snapshot } else { Part::Stage };
+        black_box(storage.read(part, input.word(), input.bytes(&mut buffer))).ok();
+        black_box(storage.snapshot_bytes_max());
         black_box(storage.flush()).ok();
     }
+}
+
+fn snapshot(input: &mut Input) -> Snapshot {
+    Snapshot { last: input.position(), bytes: input.word(), checksum: input.word() }
 }
 
 fn crash(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
@@ -134,6 +155,9 @@ fn act(input: &mut Input, node: &mut Member) {
             black_box(node.transfer(to)).ok();
         }
         12 => node.abort_transfer(),
+        13 => {
+            black_box(node.compact()).ok();
+        }
         _ => {
             black_box(node.poll_event());
         }

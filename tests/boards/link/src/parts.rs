@@ -4,11 +4,12 @@ use crate::input::Input;
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use raft_core::wire::{
-    Answer, Append, Datagram, Envelope, Heartbeat, Message, VoteAnswer, decode, encode,
+    Answer, Append, Chunk, Counted, Datagram, Envelope, Heartbeat, Message, Staged, VoteAnswer,
+    decode, encode,
 };
 use raft_core::{
     AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Packet, Position,
-    Recipient, Round, Term,
+    Recipient, Round, Snapshot, Term,
 };
 
 const FRAME_BYTES: usize = 256;
@@ -43,6 +44,7 @@ fn change(input: &mut Input, log: &mut Log<&mut [u8]>) {
         4 => {
             black_box(log.truncate(input.index()));
         }
+        5 => log.rebase(input.position()),
         _ => {
             black_box(log.drop_prefix(input.index()));
         }
@@ -78,6 +80,7 @@ fn read(input: &mut Input, log: &Log<&mut [u8]>) {
     }
     black_box(log.last_at_most(Term(input.word()), input.index()));
     black_box((log.has_room_for_noop(), log.client_bytes_max(), log.free_bytes()));
+    black_box(log.is_filled(input.word()));
     compare(log);
 }
 
@@ -123,6 +126,16 @@ pub fn wire(input: &mut Input) {
         0 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::Refused }),
         1 => Message::VoteAnswer(VoteAnswer { number: round, answer: Answer::PreGranted }),
         2 => Message::Heartbeat(Heartbeat { round, committed: input.index() }),
+        3 => {
+            let (last, bytes, checksum) = (input.position(), input.word(), input.word());
+            let begins = input.flag().then_some(Snapshot { last, bytes, checksum });
+            Message::Chunk(Chunk { checksum, begins, offset: input.word(), bytes: &[] })
+        }
+        4 => {
+            let (checksum, held) = (input.word(), input.word());
+            let standing = if input.flag() { Counted::Yes } else { Counted::No };
+            Message::Staged(Staged { round, checksum, held, standing })
+        }
         _ => {
             let (previous, committed) = (input.position(), input.index());
             Message::Append(Append { round, previous, committed, entries })
