@@ -15,6 +15,8 @@ const CLUSTER: ClusterId = ClusterId(0xB0A2D5);
 /// Where election timeouts start.
 const SEED: u32 = 2026;
 const LOG_BYTES: usize = 8 * 1024;
+/// The longest snapshot of a counter and its label.
+const SNAPSHOT_BYTES: usize = 512;
 const MTU: usize = 256;
 
 /// What clients of the three may ask for.
@@ -71,8 +73,9 @@ struct Host {
 impl Host {
     /// Formats a disk for one of the founders.
     fn new(id: NodeId, founders: &[NodeId]) -> Result<Self, String> {
-        let disk = Disk::new(vec![0; LOG_BYTES], vec![0; 2 * LOG_BYTES]);
-        let mut disk = disk.map_err(|error| format!("{error:?}"))?;
+        let journal = vec![0; 2 * (LOG_BYTES + SNAPSHOT_BYTES) + 256];
+        let disk = Disk::new(vec![0; LOG_BYTES], journal).map_err(|error| format!("{error:?}"))?;
+        let mut disk = disk.with_snapshots(vec![0; SNAPSHOT_BYTES], vec![0; SNAPSHOT_BYTES]);
         format(&mut disk, Identity::founder(CLUSTER, &Config::new(id, SEED), founders))
             .map_err(|error| format!("{error:?}"))?;
         Ok(Self { id, link: Envelope::new(CLUSTER, id), node: None, disk: Some(disk) })

@@ -3,8 +3,8 @@
 //! Memory for logs and storage is handed over before counting begins, as a board's linker does it.
 
 use raft_core::{
-    ClusterId, Config, Frame, Identity, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
-    Recipient, RoleName, Saver, format,
+    ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage, Node,
+    NodeId, Recipient, RoleName, Saver, format,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -103,8 +103,14 @@ struct Cluster {
 }
 
 impl Cluster {
+    /// Logs so large that nothing is ever dropped.
     fn new() -> Self {
-        Self { nodes: IDS.map(member), buffer: [0; 256], cut_off: None }
+        Self { nodes: IDS.map(|id| member(id, LOG_BYTES, 0)), buffer: [0; 256], cut_off: None }
+    }
+
+    /// Logs of a kilobyte, and room for the snapshots that keep them so.
+    fn compacting() -> Self {
+        Self { nodes: IDS.map(|id| member(id, 1024, 128)), buffer: [0; 256], cut_off: None }
     }
 
     /// Each node's loop runs once, and a tick later again.
@@ -165,11 +171,13 @@ fn memory(bytes: usize) -> Memory {
     vec![0; bytes].leak()
 }
 
-fn member(id: NodeId) -> Member {
-    let mut storage = MemoryStorage::new(memory(LOG_BYTES), memory(LOG_BYTES)).unwrap();
+fn member(id: NodeId, log_bytes: usize, snapshot_bytes: usize) -> Member {
+    let journal = memory(2 * (log_bytes + snapshot_bytes) + 256);
+    let storage = MemoryStorage::new(memory(log_bytes), journal).unwrap();
+    let mut storage = storage.with_snapshots(memory(snapshot_bytes), memory(snapshot_bytes));
     let config = Config::new(id, 1);
     format(&mut storage, Identity::founder(ClusterId(1), &config, &IDS)).unwrap();
-    Node::recover(config, memory(LOG_BYTES), storage, Sum::default()).unwrap()
+    Node::recover(config, memory(log_bytes), storage, Sum::default()).unwrap()
 }
 
 #[test]
@@ -242,5 +250,31 @@ fn losing_the_leader_and_finding_it_again_allocates_nothing() {
     });
     assert_eq!(cluster.applied(), [10; 3]);
     assert!(cluster.nodes.iter().all(|node| node.machine().total == 45));
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn snapshots_taken_sent_and_installed_allocate_nothing() {
+    let mut cluster = Cluster::compacting();
+    let leader = cluster.elect();
+    let away = (leader + 1) % 3;
+    let allocations = allocations_of(|| {
+        cluster.cut_off = Some(IDS[away]);
+        for number in 0..500 {
+            // While a snapshot is on its way the log fills up, and makes room when one is refused.
+            while cluster.nodes[leader].propose(&number).is_err() {
+                cluster.turn();
+            }
+            cluster.work();
+        }
+        cluster.nodes[leader].compact().unwrap();
+        cluster.cut_off = None;
+        for _ in 0..100 {
+            cluster.turn();
+        }
+    });
+    // More was dropped than any log holds, so that this one has it from a snapshot.
+    assert!(cluster.nodes[away].status().snapshot >= Index(500));
+    assert_eq!(cluster.applied(), [500; 3]);
     assert_eq!(allocations, 0);
 }

@@ -1,7 +1,7 @@
 //! The wire format as `WIRE.md` has it, and what becomes of bytes that nobody wrote.
 
 use proptest::prelude::*;
-use raft_core::wire::{Append, DecodeError, Message, decode, encode};
+use raft_core::wire::{Append, Chunk, DecodeError, Message, decode, encode};
 use raft_core::{DropReason, Frame, NodeId, Term};
 use raft_simulator::forge::Forge;
 use raft_simulator::words::{Words, datagram as said};
@@ -13,8 +13,10 @@ fn again(bytes: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; bytes.len() + 64];
     let length = encode(&datagram, &mut buffer).expect("room enough");
     buffer.truncate(length);
-    if let Message::Append(Append { entries, .. }) = datagram.message {
-        buffer.extend_from_slice(entries.bytes());
+    match datagram.message {
+        Message::Append(Append { entries, .. }) => buffer.extend_from_slice(entries.bytes()),
+        Message::Chunk(Chunk { bytes, .. }) => buffer.extend_from_slice(bytes),
+        _ => {}
     }
     buffer
 }
@@ -35,7 +37,7 @@ fn table() -> Vec<(Vec<u8>, String)> {
 #[test]
 fn the_vectors_of_the_document_say_what_it_says() {
     let table = table();
-    assert_eq!(table.len(), 18);
+    assert_eq!(table.len(), 22);
     for (bytes, says) in table {
         let datagram = decode(&bytes).unwrap_or_else(|error| panic!("{says}: {error:?}"));
         assert_eq!(said::<Words>(&datagram), says, "{bytes:02x?}");
@@ -68,7 +70,8 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     for kind in [0, 13, 31] {
         assert_eq!(decode(&with_tag(kind)), Err(DecodeError::Kind));
     }
-    let kinds = [(1, 3), (2, 3), (3, 1), (4, 0), (5, 3), (6, 1), (7, 0), (10, 0), (11, 0)];
+    let kinds =
+        [(1, 3), (2, 3), (3, 1), (4, 0), (5, 3), (6, 1), (7, 0), (8, 1), (9, 1), (10, 0), (11, 0)];
     for (kind, known) in kinds {
         for flag in (0..8).map(|bit| 1_u8 << bit).filter(|flag| flag & (known | 0x80) == 0) {
             let bytes = Forge::new(kind, flag, 1).number(1).number(1).number(1).number(1).done();
@@ -91,6 +94,22 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     let term_zero = term_of_the_future.clone().word(0, "x").done();
     assert_eq!(decode(&term_zero), Err(DecodeError::Malformed), "nobody led in it");
     assert_eq!(decode(&term_of_the_future.word(6, "x").done()), Err(DecodeError::Malformed));
+    let chunk = |flags, fields: &[u64]| {
+        fields.iter().fold(Forge::new(8, flags, 3), |forge, &field| forge.number(field))
+    };
+    for (forge, sound) in [
+        (chunk(1, &[7, 2, 9, 30]).bytes(&[1]), true),
+        (chunk(0, &[7, 12]).bytes(&[1]), true),
+        // Without a byte, with the entry of a later term, and a first one that says that it is none.
+        (chunk(1, &[7, 2, 9, 30]), false),
+        (chunk(0, &[7, 12]), false),
+        (chunk(1, &[7, 4, 9, 30]).bytes(&[1]), false),
+        (chunk(0, &[7, 0]).bytes(&[1]), false),
+        (chunk(0, &[1 << 32, 12]).bytes(&[1]), false),
+    ] {
+        let bytes = forge.done();
+        assert_eq!(decode(&bytes).is_ok(), sound, "{bytes:02x?}");
+    }
     for (kind, fields) in [(1, 1), (6, 2)] {
         let until_position = (0..fields).fold(Forge::new(kind, 0, 1), |forge, _| forge.number(1));
         let position = |term: u32| until_position.clone().number(u64::from(term)).number(0).done();

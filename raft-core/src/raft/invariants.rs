@@ -14,7 +14,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             && durable <= self.watermark.written()
             && self.watermark.written() <= last.index
             && last.term <= self.ballot.term
-            && (base.index..=last.index).contains(&self.configured_at)
+            && self.configured_at <= last.index
             && self.log.holds_together()
             && self.role_holds()
     }

@@ -190,6 +190,12 @@ impl<M: Spoken> Cluster<M> {
         self.members.get_mut(&id).ok_or_else(|| format!("no node {id}"))
     }
 
+    /// What a node takes for the settings of its cluster.
+    pub fn shared_digest(&self, id: u8) -> Result<u32, String> {
+        let member = self.members.get(&id).ok_or_else(|| format!("no node {id}"))?;
+        Ok(member.config.shared_digest())
+    }
+
     /// A running node.
     pub fn node(&self, id: u8) -> Result<&ClusterNode<M>, String> {
         let node = self.members.get(&id).and_then(|member| member.node.as_ref());
@@ -366,8 +372,7 @@ impl<M: Spoken> Cluster<M> {
         let member = self.member_mut(id)?;
         let node = member.node.take().ok_or_else(|| format!("{id} is not running"))?;
         let mut disk = node.into_storage();
-        disk.memory.crash(kept).map_err(|error| format!("{error:?}"))?;
-        (disk.power_left, disk.cut_at, disk.stumbles) = (None, None, false);
+        disk.crash(kept)?;
         member.disk = Some(disk);
         member.token = None;
         Ok(())

@@ -5,7 +5,45 @@
 //! keeps an account of what it must still hold.
 
 use crate::ledger::Account;
-use raft_core::{MemoryStorage, Part, Record, Storage};
+use raft_core::{MemoryStorage, Part, Record, Snapshot, Storage};
+
+/// The snapshot, and the stage with how much of it there is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Slots {
+    /// The one that counts.
+    pub snapshot: Snapshot,
+    /// The one that comes together.
+    pub stage: Option<(Snapshot, u32)>,
+}
+
+impl Slots {
+    /// Takes a record in. Says whether it fits to what was there.
+    fn take(&mut self, record: Record<'_>) -> bool {
+        match record {
+            Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
+            Record::Chunk { offset, bytes } => {
+                let Some((of, held)) = &mut self.stage else { return false };
+                let before = std::mem::replace(held, offset + bytes.len() as u32);
+                return before == offset && *held <= of.bytes;
+            }
+            Record::Snapshot(snapshot) => {
+                let stage = self.stage.take();
+                self.snapshot = snapshot;
+                return stage == Some((snapshot, snapshot.bytes));
+            }
+            Record::Identity(_) | Record::Ballot(_) | Record::Base(_) | Record::Entries { .. } => {}
+        }
+        true
+    }
+
+    /// What one of them holds, and how much of it.
+    pub fn get(&self, part: Part) -> Option<(Snapshot, u32)> {
+        match part {
+            Part::Snapshot => Some((self.snapshot, self.snapshot.bytes)),
+            Part::Stage => self.stage,
+        }
+    }
+}
 
 /// A [`MemoryStorage`] with switches that break it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -20,6 +58,16 @@ pub struct Disk {
     pub stumbles: bool,
     /// Whether a record that was flushed can't be read any more.
     pub rotten: bool,
+    /// What its two slots hold, written or flushed.
+    pub slots: Slots,
+    /// The stage that was there when the power came back, until another begins.
+    resumed: Option<Snapshot>,
+    /// Snapshots that came to count, having been on their way here before a power cut.
+    pub resumes: u32,
+    /// Rotten snapshots in whose place came sound ones.
+    pub replaced: u32,
+    /// A byte of one snapshot that does not read as it was written, wherever that one is.
+    pub flipped: Option<(Snapshot, u32)>,
     /// The power fails inside the write after this many.
     pub power_left: Option<u32>,
     /// How many bytes were not flushed before the write in which the power failed.
@@ -43,6 +91,11 @@ impl Disk {
             broken: false,
             stumbles: false,
             rotten: false,
+            slots: Slots::default(),
+            resumed: None,
+            resumes: 0,
+            replaced: 0,
+            flipped: None,
             power_left: None,
             cut_at: None,
             writes: 0,
@@ -50,10 +103,41 @@ impl Disk {
         }
     }
 
+    /// Whether its snapshot does not read as it was written.
+    pub fn has_rotten_snapshot(&self) -> bool {
+        self.flipped.is_some_and(|(flipped, _)| flipped == self.slots.snapshot)
+    }
+
     /// What was begun is flushed.
     pub fn finish_flush(&mut self) {
         self.memory.finish_flush();
         self.account.finish();
+    }
+
+    /// The power has failed: of what was not flushed, so many bytes are there.
+    pub fn crash(&mut self, kept: usize) -> Result<(), String> {
+        told(self.memory.crash(kept))?;
+        (self.power_left, self.cut_at, self.stumbles) = (None, None, false);
+        self.slots = Self::slots_of(&mut self.memory)?;
+        self.resumed = self.slots.stage.filter(|(_, held)| *held > 0).map(|(of, _)| of);
+        Ok(())
+    }
+
+    /// What the slots would hold if the power failed now and kept nothing more.
+    pub fn flushed_slots(&self) -> Result<Slots, String> {
+        Self::slots_of(&mut self.memory.clone())
+    }
+
+    fn slots_of(memory: &mut MemoryStorage<Vec<u8>>) -> Result<Slots, String> {
+        let mut slots = Slots::default();
+        told(memory.recover(&mut |record| {
+            if let Record::Snapshot(snapshot) = record {
+                slots.snapshot = snapshot;
+            } else {
+                slots.take(record);
+            }
+        }))?;
+        Ok(slots)
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -94,6 +178,21 @@ impl Storage for Disk {
         let before = self.memory.unflushed_bytes();
         told(self.memory.write(record))?;
         self.account.write(record);
+        let rotten = self.has_rotten_snapshot();
+        self.account.misfits += u32::from(!self.slots.take(record));
+        match record {
+            Record::Stage { snapshot, .. } => {
+                self.resumed = None;
+                // The same one written again is written whole.
+                let again = self.flipped.take_if(|(flipped, _)| *flipped == snapshot);
+                self.replaced += u32::from(rotten && again.is_some());
+            }
+            Record::Snapshot(snapshot) => {
+                self.resumes += u32::from(self.resumed.take() == Some(snapshot));
+                self.replaced += u32::from(rotten);
+            }
+            _ => {}
+        }
         self.runs += u32::from(matches!(record, Record::Entries { .. }));
         self.writes += u32::from(matches!(record, Record::Ballot(_) | Record::Entries { .. }));
         match &mut self.power_left {
@@ -111,7 +210,14 @@ impl Storage for Disk {
 
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), String> {
         self.check()?;
-        told(self.memory.read(part, offset, buffer))
+        told(self.memory.read(part, offset, buffer))?;
+        if let (Some((snapshot, _)), Some((flipped, at))) = (self.slots.get(part), self.flipped)
+            && snapshot == flipped
+            && let Some(byte) = at.checked_sub(offset).and_then(|at| buffer.get_mut(at as usize))
+        {
+            *byte ^= 1;
+        }
+        Ok(())
     }
 
     fn snapshot_bytes_max(&self) -> u32 {

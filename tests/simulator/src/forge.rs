@@ -11,6 +11,12 @@ impl Forge {
         Self(vec![kind, flags]).number(u64::from(term))
     }
 
+    /// The same with one flag more.
+    fn flag(mut self, flag: u8) -> Self {
+        self.0[1] |= flag;
+        self
+    }
+
     /// One more unsigned field.
     pub fn number(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
@@ -52,12 +58,14 @@ impl Forge {
     }
 }
 
-/// The snapshot of a machine that remembers these words, among founders.
-pub fn snapshot(founders: &[u8], words: &[&str]) -> Vec<u8> {
+/// The snapshot of a machine that remembers these words in this format, among founders with these
+/// settings.
+pub fn snapshot(founders: &[u8], settings: u32, format: u16, words: &[&str]) -> Vec<u8> {
     let voters = founders.iter().fold(0, |set, id| set | 1 << id);
-    let configuration = Forge::default().number(voters).number(0).number(0);
-    let configuration = founders.iter().fold(configuration, |all, _| all.number(0)).done();
-    let head = Forge(vec![0, configuration.len() as u8]).bytes(&configuration).bytes(&[0, 0]);
+    let configuration = Forge::default().number(voters).number(u64::from(settings));
+    let configuration = founders.iter().fold(configuration, |all, _| all.number(1)).done();
+    let head = Forge(vec![0, configuration.len() as u8]).bytes(&configuration);
+    let head = head.bytes(&format.to_le_bytes());
     let saved = head.number(words.len() as u64);
     let one = |all: Forge, word: &&str| all.number(word.len() as u64).bytes(word.as_bytes());
     words.iter().fold(saved, one).done()
@@ -70,6 +78,49 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, byte)
 }
 
+/// Words of a script: `name=value`.
+type Given<'a> = [(&'a str, &'a str)];
+
+fn text<'a>(given: &Given<'a>, name: &str) -> Option<&'a str> {
+    given.iter().find(|(given, _)| *given == name).map(|pair| pair.1)
+}
+
+fn number(given: &Given<'_>, name: &str, normal: u64) -> Result<u64, String> {
+    match text(given, name) {
+        None => Ok(normal),
+        Some(value) => value.parse().map_err(|_| format!("{name}={value} is no number")),
+    }
+}
+
+/// The snapshot of `words=a,b format=0 layout=0`, and its name, or the one of `checksum=1`.
+fn key(given: &Given<'_>) -> Result<(Vec<u8>, u64), String> {
+    let words = text(given, "words").unwrap_or_default().split(',');
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let settings = crate::Settings::default().config(raft_core::NodeId(1)).shared_digest();
+    let mut all = snapshot(&[1, 2, 3], settings, number(given, "format", 0)? as u16, &words);
+    all[0] = number(given, "layout", 0)? as u8;
+    let name = number(given, "checksum", u64::from(checksum(&all)))?;
+    Ok((all, name))
+}
+
+/// `chunk last=5 last-term=1 words=a,b at=0 bytes=10 of=15`: so many bytes of that snapshot, which
+/// says that it has so many.
+fn chunk(head: Forge, given: &Given<'_>) -> Result<Vec<u8>, String> {
+    let ((all, name), at) = (key(given)?, number(given, "at", 0)?);
+    let mut bytes = all.get(at as usize..).unwrap_or_default().to_vec();
+    bytes.resize(number(given, "bytes", bytes.len() as u64)? as usize, 0);
+    let named = head.number(name);
+    let placed = match at {
+        0 => {
+            let last = (number(given, "last-term", 0)?, number(given, "last", 0)?);
+            let length = number(given, "of", all.len() as u64)?;
+            named.flag(1).number(last.0).number(last.1).number(length)
+        }
+        at => named.number(at),
+    };
+    Ok(placed.bytes(&bytes).done())
+}
+
 /// A datagram from a script's words: `heartbeat term=3 round=1 commit=9`.
 pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
     let (kind, fields) = words.split_first().ok_or("forge what?")?;
@@ -78,11 +129,8 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
         let (name, value) = field.split_once('=').ok_or_else(|| format!("{field}: name=value"))?;
         given.push((name, value));
     }
-    let text = |name: &str| given.iter().find(|(given, _)| *given == name).map(|pair| pair.1);
-    let number = |name: &str| match text(name) {
-        None => Ok(0_u64),
-        Some(value) => value.parse().map_err(|_| format!("{name}={value} is no number")),
-    };
+    let text = |name: &str| text(&given, name);
+    let number = |name: &str| number(&given, name, 0);
     let term = u32::try_from(number("term")?).map_err(|_| "a term is a u32")?;
     let flags = u8::try_from(number("flags")?).map_err(|_| "flags are a u8")?;
     if let Some(nonce) = text("nonce") {
@@ -128,6 +176,11 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
         }
         "hand-over" => start(7).number(round).done(),
         "hold" => Forge::new(5, flags | 2, term).number(round).number(index).done(),
+        "chunk" => chunk(start(8), &given)?,
+        "staged" => {
+            let name = key(&given)?.1;
+            start(9).number(round).number(name).number(number("held")?).done()
+        }
         "reject" => {
             let reject = start(6).number(round).number(number("at")?);
             reject.number(number("hint-term")?).number(number("hint")?).done()

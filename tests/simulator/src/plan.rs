@@ -110,6 +110,8 @@ pub struct Rates {
     /// Of so many of 65,536 elections the winner fails within a few trips, in the middle of what a
     /// new leader does: that is when logs come to differ.
     pub ambush: u32,
+    /// After so many of 65,536 pieces of a snapshot something happens to whoever sent it or took it.
+    pub meddle: u32,
 }
 
 /// What one seed does.
@@ -199,6 +201,8 @@ impl Plan {
             node.compact = snapshots.pick(&[hasty, hasty, 75, 100]);
             node.keep = snapshots.pick(&[frugal, frugal, 200]);
         }
+        let snapshot_pace = snapshots.pick(&[1, 40, 4096]);
+        let meddle = snapshots.pick(&[0, 2_048, 8_192, 16_384]);
         let slowest = nodes.iter().map(|node| node.turn_every).max().unwrap_or(1);
         let flush = nodes.iter().map(|node| node.flushing.most_ticks()).max().unwrap_or(0);
         // A radio that sends few letters in a turn comes round to the last peer late.
@@ -231,11 +235,11 @@ impl Plan {
             cycle,
             window: random.pick(&[1, 2, 4, 16, 256]),
             window_bytes: random.pick(&[1, 64, 1024, 16 * 1024]),
-            snapshot_pace: snapshots.pick(&[1, 40, 4096]),
+            snapshot_pace,
             crowded,
             founders: if churn > 0 { random_12.between(1, u32::from(count)) as u8 } else { count },
             nodes,
-            rates: Rates { churn, ..Rates::draw(random, temper, base) },
+            rates: Rates { churn, ..Rates::draw(random, temper, base, meddle) },
             link,
             clients,
             pace: u32::from(clients) * random.between(2, 8),
@@ -324,7 +328,7 @@ impl Link {
 }
 
 impl Rates {
-    fn draw(random: &mut Random, temper: Temper, base: u32) -> Self {
+    fn draw(random: &mut Random, temper: Temper, base: u32, meddle: u32) -> Self {
         if temper == Temper::Calm {
             return Self { stray: 200, ..Self::default() };
         }
@@ -354,6 +358,7 @@ impl Rates {
             burst: once_in(1),
             stray: once_in(4),
             ambush: 0,
+            meddle,
         };
         rates.ambush = random.pick(&[0, 16_384, 49_152]);
         // Now and then a partition stays until the end; mostly long enough for another leader.

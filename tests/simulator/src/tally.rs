@@ -29,6 +29,14 @@ pub enum Count {
     Saved,
     Chunks,
     Installed,
+    Resumed,
+    GivenUp,
+    StagingCrashes,
+    SendingCrashes,
+    StagingCuts,
+    StagesRotten,
+    SnapshotsRotten,
+    Replaced,
     Wraps,
     Crashes,
     Torn,
@@ -74,7 +82,7 @@ pub enum Count {
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 64] = [
+const ROWS: [(Count, &str); 72] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -97,6 +105,14 @@ const ROWS: [(Count, &str); 64] = [
     (Count::Saved, "snapshots taken"),
     (Count::Chunks, "pieces of snapshots sent"),
     (Count::Installed, "snapshots installed"),
+    (Count::Resumed, "snapshots installed that were on their way before a crash"),
+    (Count::GivenUp, "snapshots given up by their leader half-way"),
+    (Count::StagingCrashes, "crashes in the middle of taking one in"),
+    (Count::SendingCrashes, "crashes in the middle of sending one"),
+    (Count::StagingCuts, "power cuts inside a write of one that is taken in"),
+    (Count::StagesRotten, "stages that rotted"),
+    (Count::SnapshotsRotten, "snapshots that rotted"),
+    (Count::Replaced, "of them replaced before a restart found out"),
     (Count::Wraps, "rings wrapped"),
     (Count::Crashes, "crashes"),
     (Count::Torn, "crashes that kept a part of what was not flushed"),

@@ -6,7 +6,7 @@ use raft_core::wire::{
 };
 use raft_core::{
     Configuration, Entries, Kind, LoadError, Loader, Machine, Membership, NodeId, NodeSet, Nonce,
-    Position, Saver, Term,
+    Position, Saver, Snapshot, Term,
 };
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
@@ -81,6 +81,16 @@ pub fn configuration(members: &Configuration) -> String {
     format!("{{{words}}}")
 }
 
+/// A snapshot's name, length and last entry.
+pub fn snapshot(of: &Snapshot) -> String {
+    match *of {
+        Snapshot::NONE => "no snapshot".to_owned(),
+        Snapshot { last, bytes, checksum } => {
+            format!("snapshot {checksum:08x} of {bytes} bytes, up to {}", position(last))
+        }
+    }
+}
+
 /// An entry's term and command, `5:x`.
 pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
     match kind {
@@ -138,15 +148,18 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
         }
-        Message::Chunk(Chunk { checksum: _, begins, offset, bytes }) => {
-            let of = begins.map_or(String::new(), |it| {
-                format!(" of {} up to {}", it.bytes, position(it.last))
-            });
-            format!("snapshot{of}, {} bytes at {offset}", bytes.len())
+        Message::Chunk(Chunk { checksum, begins, offset, bytes }) => {
+            let (length, up_to) = (
+                bytes.len(),
+                begins.map_or(String::new(), |it| {
+                    format!(" of {} bytes, up to {}", it.bytes, position(it.last))
+                }),
+            );
+            format!("snapshot {checksum:08x}{up_to}: {length} from {offset} on")
         }
-        Message::Staged(Staged { round, held, standing, .. }) => {
+        Message::Staged(Staged { round, checksum, held, standing }) => {
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
-            format!("{held} bytes of the snapshot are here{count}, round {}", round.0)
+            format!("have {held} of snapshot {checksum:08x}{count}, round {}", round.0)
         }
         Message::Forward(Forward { command }) => {
             let command = M::say(command).unwrap_or_else(|| format!("{command:02x?}"));

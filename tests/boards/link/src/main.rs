@@ -25,10 +25,12 @@ fn main() -> ! {
     static mut LOG: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
     static mut IMAGE: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
     static mut JOURNAL: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+    static mut ONE: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+    static mut OTHER: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
     static mut SPARE: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
 
     let mut input = Input::new();
-    node::live(&mut input, LOG, IMAGE, JOURNAL);
+    node::live(&mut input, LOG, IMAGE, JOURNAL, [ONE, OTHER]);
     loop {
         parts::log(&mut input, SPARE);
         parts::wire(&mut input);

@@ -6,7 +6,7 @@ use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
     Ballot, Change, ClusterId, Config, Configuration, DropReason, Frame, Identity, MemoryStorage,
-    Node, NodeSet, Nonce, Record, Storage, Term, format,
+    Node, NodeSet, Nonce, Part, Record, Snapshot, Storage, Term, format,
 };
 
 type Memory = &'static mut [u8];
@@ -15,8 +15,12 @@ type Member = Node<Memory, MemoryStorage<Memory>, Lamp>;
 const FRAME_BYTES: usize = 256;
 
 /// Makes a node in these memories, and ends it.
-pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory) {
+pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slots: [Memory; 2]) {
     let Some(mut storage) = storage(input, image, journal) else { return };
+    if input.flag() {
+        let [one, other] = slots.map(|slot| slot.get_mut(..input.size()).unwrap_or_default());
+        storage = storage.with_snapshots(one, other);
+    }
     fill(input, &mut storage);
     crash(input, &mut storage);
     let log = log.get_mut(..input.size()).unwrap_or_default();
@@ -47,6 +51,10 @@ fn config(input: &mut Input) -> Config {
     config.frame_bytes = input.word();
     config.lease_ticks = Config::lease_for_drift(input.word(), input.word());
     config.quiet_ticks = input.word();
+    config.least_log_bytes = input.word();
+    config.compact_percent = input.word();
+    config.keep_entries = input.word();
+    config.pace_bytes = input.word();
     black_box(config.check()).ok();
     config
 }
@@ -83,11 +91,24 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
                 Record::Ballot(Ballot { term: Term(input.word()), vote, admitted })
             }
             2 => Record::Base(input.position()),
-            _ => Record::Entries { after: input.position(), bytes: input.bytes(&mut buffer) },
+            3 => Record::Stage { snapshot: snapshot(input), held: input.word() },
+            4 => Record::Chunk { offset: input.word(), bytes: input.bytes(&mut buffer) },
+            5 => Record::Snapshot(snapshot(input)),
+            _ => {
+                let (after, committed) = (input.position(), input.index());
+                Record::Entries { after, committed, bytes: input.bytes(&mut buffer) }
+            }
         };
         black_box(storage.write(record)).ok();
+        let part = if input.flag() { Part::Snapshot } else { Part::Stage };
+        black_box(storage.read(part, input.word(), input.bytes(&mut buffer))).ok();
+        black_box(storage.snapshot_bytes_max());
         black_box(storage.flush()).ok();
     }
+}
+
+fn snapshot(input: &mut Input) -> Snapshot {
+    Snapshot { last: input.position(), bytes: input.word(), checksum: input.word() }
 }
 
 fn crash(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
@@ -148,6 +169,9 @@ fn act(input: &mut Input, node: &mut Member) {
         }
         16 => {
             black_box(node.change_membership(change(input))).ok();
+        }
+        17 => {
+            black_box(node.compact()).ok();
         }
         _ => {
             black_box(node.poll_event());

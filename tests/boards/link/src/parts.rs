@@ -4,12 +4,12 @@ use crate::input::Input;
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use raft_core::wire::{
-    Answer, Append, Datagram, Envelope, Heartbeat, Message, ReadAnswer, ReadRequest, VoteAnswer,
-    decode, encode,
+    Answer, Append, Chunk, Counted, Datagram, Envelope, Heartbeat, Message, ReadAnswer, ReadRequest,
+    Staged, VoteAnswer, decode, encode,
 };
 use raft_core::{
     AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Nonce, Packet,
-    Position, Recipient, Round, Term,
+    Position, Recipient, Round, Snapshot, Term,
 };
 
 const FRAME_BYTES: usize = 256;
@@ -44,6 +44,7 @@ fn change(input: &mut Input, log: &mut Log<&mut [u8]>) {
         4 => {
             black_box(log.truncate(input.index()));
         }
+        5 => log.rebase(input.position()),
         _ => {
             black_box(log.drop_prefix(input.index()));
         }
@@ -79,6 +80,7 @@ fn read(input: &mut Input, log: &Log<&mut [u8]>) {
     }
     black_box(log.last_at_most(Term(input.word()), input.index()));
     black_box((log.has_room_for_noop(), log.client_bytes_max(), log.free_bytes()));
+    black_box(log.is_filled(input.word()));
     compare(log);
 }
 
@@ -129,6 +131,16 @@ pub fn wire(input: &mut Input) {
         }
         3 => Message::ReadRequest(ReadRequest { number: input.word() }),
         4 => Message::ReadAnswer(ReadAnswer { number: input.word(), index: input.index() }),
+        5 => {
+            let (last, bytes, checksum) = (input.position(), input.word(), input.word());
+            let begins = input.flag().then_some(Snapshot { last, bytes, checksum });
+            Message::Chunk(Chunk { checksum, begins, offset: input.word(), bytes: &[] })
+        }
+        6 => {
+            let (checksum, held) = (input.word(), input.word());
+            let standing = if input.flag() { Counted::Yes } else { Counted::No };
+            Message::Staged(Staged { round, checksum, held, standing })
+        }
         _ => {
             let (previous, committed) = (input.position(), input.index());
             Message::Append(Append { round, previous, committed, entries })

@@ -175,6 +175,20 @@ fn machines_that_differ_are_told() {
 }
 
 #[test]
+fn a_snapshot_of_what_is_not_committed_is_told() {
+    let (mut cluster, mut checkers) = settled();
+    let mut begins = |words: &str| {
+        let words: Vec<_> = words.split(' ').collect();
+        checkers.announced(2, &forge(&words).expect("a datagram"), &mut cluster)
+    };
+    assert_eq!(begins("chunk term=1 last=2 last-term=1"), Ok(()));
+    for place in ["last=3 last-term=1", "last=2 last-term=2"] {
+        let broken = begins(&format!("chunk term=2 {place}")).expect_err("it is silent");
+        assert_eq!(broken.checker, "snapshots hold what is committed");
+    }
+}
+
+#[test]
 fn a_change_below_the_end_is_found_by_the_deep_look() {
     let (cluster, mut checkers) = settled();
     assert_eq!(checkers.look_deep(2, &cluster), Ok(()));

@@ -199,6 +199,8 @@ pub struct Change {
     pub truncated: Option<Index>,
     /// It has a snapshot of its own machine.
     pub saved: bool,
+    /// It had one up to here before.
+    pub saved_after: Option<Index>,
     /// Its machine comes from a leader's snapshot.
     pub installed: bool,
     /// So many entries are committed that were not before, anywhere.
@@ -307,12 +309,14 @@ impl Checkers {
             check(&mut self.book, &step).map_err(|words| Broken::new(checker, words))?;
         }
         let before = step.before;
+        let saved = status.snapshot > before.snapshot && status.snapshot <= before.applied;
         let change = Change {
             became: ((before.role, before.term) != (status.role, status.term))
                 .then_some((status.role, status.term)),
             committed: (status.committed > before.committed).then_some(status.committed),
             truncated: (kept < last_before).then_some(kept),
-            saved: status.snapshot > before.snapshot && status.snapshot <= before.applied,
+            saved,
+            saved_after: saved.then_some(before.snapshot),
             installed: status.snapshot > before.snapshot && status.snapshot > before.applied,
             commits: (self.book.committed.len() - commits_before) as u64,
         };

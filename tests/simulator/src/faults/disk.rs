@@ -100,5 +100,8 @@ pub(super) fn unflushed(world: &World, id: u8) -> u32 {
 
 /// Whether the plan has spoilt the disk of a node.
 pub(super) fn is_spoilt(world: &World, id: u8) -> bool {
-    world.cluster.disk(id).is_some_and(|disk| disk.broken || disk.rotten)
+    world
+        .cluster
+        .disk(id)
+        .is_some_and(|disk| disk.broken || disk.rotten || disk.has_rotten_snapshot())
 }

@@ -7,6 +7,7 @@ mod disk;
 mod load;
 mod partition;
 mod power;
+mod snapshot;
 mod time;
 mod transfer;
 
@@ -20,6 +21,7 @@ pub(crate) use churn::{ask_for, is_whole, sustains};
 pub(crate) use disk::storage_failed;
 pub(crate) use partition::cut_off;
 pub(crate) use power::{crash, repair};
+pub(crate) use snapshot::meddle;
 pub(crate) use transfer::count_heirs;
 
 /// Faults that are under way for the cluster as a whole.

@@ -8,6 +8,7 @@
 mod expect;
 mod read;
 mod setup;
+mod snapshot;
 mod step;
 
 use crate::Cluster;

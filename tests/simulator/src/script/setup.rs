@@ -9,7 +9,7 @@ use raft_core::{
 
 impl Story {
     /// `found 1 2 3 base=10 heartbeat=3 cycle=1 log=4096 frame=256 window=256 window-bytes=16384
-    /// cluster=1 seed=1 lease=0 quiet=0`
+    /// least-log=0 compact=75 keep=32 pace=4096 snapshots=2048 cluster=1 seed=1 lease=0 quiet=0`
     pub(super) fn found(&mut self, words: &[&str]) -> Outcome {
         let voters: Result<Vec<u8>, _> =
             words.iter().filter(|word| !word.contains('=')).map(|word| id(word)).collect();
@@ -40,7 +40,8 @@ impl Story {
     }
 
     /// `stored 2 term=5 vote=1 base=9 base-term=2 1:a 1:- 2:b`: what is on the disk of a node that
-    /// has not begun to do anything, by term and word; `-` is a leader's first entry.
+    /// has not begun to do anything, by term and word; `-` is a leader's first entry. What the
+    /// snapshot at the base holds: `format=1 saved=x,y`.
     pub(super) fn stored(&mut self, words: &[&str]) -> Outcome {
         let node = id(word(words, 0)?)?;
         let term = Term(option(words, "term")?.unwrap_or(0) as u32);
@@ -59,12 +60,16 @@ impl Story {
             };
             log.append(term, kind, &body).map_err(|error| format!("{error:?}"))?;
         }
+        let digest = self.cluster.shared_digest(node)?;
         self.cluster.crash(node, usize::MAX)?;
         let voters = self.cluster.ids();
         let disk = self.cluster.disk_mut(node)?;
         disk.write(Record::Ballot(Ballot { term, vote, admitted: true }))?;
         if base != Position::ZERO {
-            let bytes = forge::snapshot(&voters, &[]);
+            let format = option(words, "format")?.unwrap_or(0) as u16;
+            let saved = words.iter().find_map(|word| word.strip_prefix("saved="));
+            let saved: Vec<_> = saved.map_or(Vec::new(), |saved| saved.split(',').collect());
+            let bytes = forge::snapshot(&voters, digest, format, &saved);
             let (length, checksum) = (bytes.len() as u32, forge::checksum(&bytes));
             let snapshot = Snapshot { last: base, bytes: length, checksum };
             disk.write(Record::Stage { snapshot, held: 0 })?;

@@ -19,6 +19,10 @@ impl Story {
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
             "cut" | "isolate" | "heal" => self.network(verb, words),
             "crash" | "start" | "wipe" | "break" => self.power(verb, words),
+            "compact" => self.compact(words),
+            "flip" => self.flip(words),
+            "power" => self.fail_power(words),
+            "disk" => self.tell_disks(words),
             "show" => self.show(words),
             other => Err(format!("no such command: {other}")),
         }
@@ -322,7 +326,7 @@ impl Story {
     }
 
     /// The running nodes that the words name.
-    fn nodes(&self, words: &[&str]) -> Result<Vec<u8>, String> {
+    pub(super) fn nodes(&self, words: &[&str]) -> Result<Vec<u8>, String> {
         if word(words, 0)? == "all" {
             return Ok(self.cluster.running().map(|(id, _)| id).collect());
         }

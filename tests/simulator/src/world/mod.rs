@@ -23,6 +23,7 @@ use crate::recorder::{Place, Recorder};
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
 use raft_core::{ClusterId, Identity, NodeId, Nonce, RoleName};
+use std::mem::take;
 
 pub(crate) use station::Repair;
 pub use station::Station;
@@ -198,6 +199,25 @@ impl World {
         Ok(())
     }
 
+    fn count_snapshots(&mut self, id: u8, change: &Change) -> Outcome {
+        self.tally.add_many(Count::Saved, u64::from(change.saved));
+        self.tally.add_many(Count::Installed, u64::from(change.installed));
+        let disk = self.node_mut(id)?.storage_mut();
+        let (resumes, replaced) = (take(&mut disk.resumes), take(&mut disk.replaced));
+        self.tally.add_many(Count::Resumed, resumes.into());
+        self.tally.add_many(Count::Replaced, replaced.into());
+        let before = change.saved_after;
+        let takes_in = |id: &u8| {
+            let slots = self.cluster.disk(*id).map(|disk| disk.slots);
+            let stage = slots.and_then(|slots| slots.stage);
+            stage.is_some_and(|(of, held)| Some(of.last.index) == before && held < of.bytes)
+        };
+        let leads = self.checkers.view(id).role == RoleName::Leader;
+        let given_up = leads && before.is_some() && self.plan.ids().any(|id| takes_in(&id));
+        self.tally.add_many(Count::GivenUp, given_up.into());
+        Ok(())
+    }
+
     /// What surrounds a node.
     pub(crate) fn station(&mut self, id: u8) -> &mut Station {
         &mut self.stations[usize::from(id - self.plan.first_id)]
@@ -227,8 +247,7 @@ impl World {
                 faults::may_ambush(self, id);
             }
         }
-        self.tally.add_many(Count::Saved, u64::from(change.saved));
-        self.tally.add_many(Count::Installed, u64::from(change.installed));
+        self.count_snapshots(id, &change)?;
         if let Some(index) = change.committed {
             self.recorder.committed(place, index);
         }

@@ -15,6 +15,9 @@ use crate::tally::{Count, Tally};
 use crate::words::Spoken;
 use raft_core::RoleName;
 
+/// What a piece of a snapshot begins with.
+const CHUNK: u8 = 8;
+
 impl World {
     /// A node's clock moves, if it has one; whoever sleeps or stands still is told later.
     pub(super) fn pass_time(&mut self, id: u8) -> Outcome {
@@ -93,7 +96,8 @@ impl World {
             None => {
                 let place = self.place(letter.to);
                 self.recorder.received(place, letter.number, letter.from);
-                let to = letter.to;
+                let (from, to) = (letter.from, letter.to);
+                let is_chunk = letter.datagram().first() == Some(&CHUNK);
                 let hostile = !self.station(letter.from).spared;
                 self.provoked += u64::from(hostile || letter.number <= self.peace_from);
                 self.network.recycle(letter);
@@ -103,6 +107,9 @@ impl World {
                 }
                 if self.cluster.node(to).is_ok() {
                     self.look(to)?;
+                }
+                if is_chunk {
+                    faults::meddle(self, from, to)?;
                 }
             }
         }
@@ -185,7 +192,7 @@ impl World {
             let number = self.cluster.number_letter();
             let letter = Letter { number, from: id, to, damaged: false, bytes };
             self.checkers.sent(id, to, letter.datagram(), &self.cluster)?;
-            let is_chunk = letter.datagram().first() == Some(&8);
+            let is_chunk = letter.datagram().first() == Some(&CHUNK);
             turn.chunks += u32::from(is_chunk);
             turn.packets += u32::from(!is_chunk);
             self.tally.add_many(Count::Chunks, u64::from(is_chunk));
