@@ -5,7 +5,7 @@
 
 use raft_core::{
     Ballot, ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage,
-    Node, NodeId, Position, Recipient, Record, RoleName, Saver, Storage, Term, format,
+    Node, NodeId, Position, Recipient, Record, RoleName, Saver, Snapshot, Storage, Term, format,
 };
 
 /// The command that everything is measured with: 16 bytes, encoded as just those.
@@ -62,6 +62,10 @@ const LOG_BYTES: usize = 4 << 20;
 
 /// Never full in a run: what it takes to fold it into the storage's image is not counted.
 const JOURNAL_BYTES: usize = LOG_BYTES;
+
+/// What a tally of nothing, in a cluster of the three, is saved as: see "Snapshots" in `WIRE.md`.
+const SNAPSHOT: [u8; 12] = [0, 6, 0b111, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const SNAPSHOT_CHECKSUM: u32 = 0x71BC_1755;
 
 type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
 
@@ -175,14 +179,22 @@ impl Cluster {
 /// A founder whose storage says that it has lived for a long time.
 fn member(id: NodeId) -> Member {
     let (image, journal) = (vec![0; LOG_BYTES], vec![0; JOURNAL_BYTES]);
-    let mut storage = MemoryStorage::new(image, journal).expect("memory for a log");
+    let storage = MemoryStorage::new(image, journal).expect("memory for a log");
+    let mut storage = storage.with_snapshots(vec![0; 64], vec![0; 64]);
     format(&mut storage, Identity::founder(ClusterId(1), id, &MEMBERS)).expect("blank storage");
     let term = Term(TERM.0 - 1);
-    let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
-    for record in [Record::Ballot(Ballot { term, vote: None }), Record::Base(base)] {
+    let last = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
+    let (bytes, checksum) = (SNAPSHOT.len() as u32, SNAPSHOT_CHECKSUM);
+    let snapshot = Snapshot { last, bytes, checksum };
+    for record in [
+        Record::Ballot(Ballot { term, vote: None }),
+        Record::Stage { snapshot, held: 0 },
+        Record::Chunk { offset: 0, bytes: &SNAPSHOT },
+        Record::Snapshot(snapshot),
+    ] {
         storage.write(record).expect("room for a record");
     }
-    storage.flush().expect("room for two records");
+    storage.flush().expect("room for these records");
     // The others wait longer, so that the leader is elected at the first attempt.
     let extra_wait_ticks = if id == LEADER { 0 } else { SETTLING_TICKS };
     let config = Config { frame_bytes: MTU as u32, extra_wait_ticks, ..Config::new(id, 1) };
