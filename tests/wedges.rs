@@ -9,7 +9,8 @@ use raft_core::{
 use raft_simulator::forge::forge;
 use raft_simulator::{Cluster, Settings};
 
-/// Founders with logs of these sizes, of which the first one leads.
+/// Founders with logs of these sizes, of which the first one leads. No log is ever compacted, so
+/// that one that is full stays so.
 fn unequal(log_bytes: &[usize], frame: usize) -> Result<Cluster, String> {
     let ids: Vec<NodeId> = (1..=log_bytes.len() as u8).map(NodeId).collect();
     let mut cluster = Cluster::default();

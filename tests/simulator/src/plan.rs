@@ -110,7 +110,7 @@ pub struct Rates {
     /// Of so many of 65,536 elections the winner fails within a few trips, in the middle of what a
     /// new leader does: that is when logs come to differ.
     pub ambush: u32,
-    /// After so many of 65,536 pieces of a snapshot something happens to who sent it or took it.
+    /// After so many of 65,536 pieces of a snapshot something happens to its sender or its taker.
     pub meddle: u32,
 }
 
