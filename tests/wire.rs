@@ -1,7 +1,7 @@
 //! The wire format as `WIRE.md` has it, and what becomes of bytes that nobody wrote.
 
 use proptest::prelude::*;
-use raft_core::wire::{Append, Chunk, DecodeError, Message, decode, encode};
+use raft_core::wire::{Append, Chunk, DecodeError, Forward, Message, decode, encode};
 use raft_core::{DropReason, Frame, NodeId, Term};
 use raft_simulator::forge::Forge;
 use raft_simulator::words::{Words, datagram as said};
@@ -16,6 +16,7 @@ fn again(bytes: &[u8]) -> Vec<u8> {
     match datagram.message {
         Message::Append(Append { entries, .. }) => buffer.extend_from_slice(entries.bytes()),
         Message::Chunk(Chunk { bytes, .. }) => buffer.extend_from_slice(bytes),
+        Message::Forward(Forward { command }) => buffer.extend_from_slice(command),
         _ => {}
     }
     buffer

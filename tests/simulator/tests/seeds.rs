@@ -32,7 +32,7 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
         (Count::SendingCrashes, 3),
         (Count::StagingCuts, 3),
         (Count::StagesRotten, 3),
-        (Count::SnapshotsRotten, 2),
+        (Count::SnapshotsRotten, 1),
         (Count::Replaced, 1),
         (Count::Wraps, 3),
         (Count::SleepsCompared, 1000),
@@ -60,10 +60,10 @@ fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
     // What nodes do, what a plan draws and what is recorded all change these: take over new ones.
     let expected: [u64; 4] = [
-        0x2B9B_BDF3_466C_ED33,
-        0x7B54_A048_1A18_5303,
+        0x4B0F_0942_3ED5_780B,
+        0x21AA_8E2C_D29E_098A,
         0xEC76_7051_F2BF_EDC8,
-        0x3FF2_6319_72C8_0505,
+        0x90F7_C08A_CDC4_5AB1,
     ];
     assert_eq!(hashes, expected);
 }
