@@ -24,6 +24,9 @@ pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slot
     fill(input, &mut storage);
     crash(input, &mut storage);
     let log = log.get_mut(..input.size()).unwrap_or_default();
+    if input.flag() {
+        go_alone(input, &mut storage);
+    }
     // A black box may have changed anything: what holds afterwards holds for any caller.
     match black_box(Node::recover(config(input), log, black_box(storage), Lamp::default())) {
         Ok(mut node) => {
@@ -38,6 +41,15 @@ pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slot
             black_box(error);
         }
     }
+}
+
+/// A survivor goes on without the others.
+fn go_alone(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
+    let mut memory = [0; 2 * FRAME_BYTES];
+    let memory = memory.get_mut(..input.size()).unwrap_or_default();
+    let (config, cluster) = (config(input), ClusterId(input.long()));
+    let confirmed = Alone::AcknowledgedCommandsMayBeLost;
+    black_box(recover_alone(&config, memory, storage, cluster, confirmed)).ok();
 }
 
 fn config(input: &mut Input) -> Config {
