@@ -10,7 +10,7 @@ use crate::raft::Stage;
 use crate::snapshot::{HEAD_BYTES_MAX, LoadError, Loader, Saver, VERSION};
 use crate::status::{ApplyFault, Fault};
 use crate::storage::{Part, Record, Storage};
-use crate::types::{NodeId, Position, Snapshot};
+use crate::types::{Index, NodeId, Position, Snapshot};
 use crate::wire::Frame;
 
 /// Why no snapshot was taken.
@@ -175,7 +175,7 @@ where
             Ok(configuration) => configuration,
             Err(error) => {
                 // It can't be followed by this version, not even in who its members are.
-                Stage::checked(self.raft.stage_mut(), false);
+                Stage::hold_back(self.raft.stage_mut());
                 self.stop_applying(ApplyFault::Snapshot(snapshot.last.index, error));
                 return Ok(());
             }
@@ -198,7 +198,13 @@ where
     #[cold]
     #[inline(never)]
     pub(super) fn receive_chunk(&mut self, frame: Frame<'_>) {
-        let Some(staging) = self.raft.receive_chunk(frame) else { return };
+        let bytes_max = self.storage.snapshot_bytes_max();
+        let Some(staging) = self.raft.receive_chunk(frame, bytes_max) else {
+            if let Some(bytes) = self.raft.refused() {
+                self.oversize = Some((Index::ZERO, bytes));
+            }
+            return;
+        };
         let begun = staging
             .begins
             .map_or(Ok(()), |snapshot| self.storage.write(Record::Stage { snapshot, held: 0 }));

@@ -21,6 +21,8 @@ pub(super) struct Snapshots {
     pub(super) stage: Option<Stage>,
     /// Whether an entry found no room since the log was compacted.
     pub(super) short: bool,
+    /// How long one was that storage has no room for.
+    refused: Option<u32>,
     /// Whether storage was given some of a snapshot since the last flush.
     pub(super) unflushed: bool,
 }
@@ -56,6 +58,13 @@ impl Stage {
         (self.held == self.snapshot.bytes && !self.whole).then_some(self.snapshot)
     }
 
+    /// It can't be put in place by this version.
+    pub(crate) fn hold_back(stage: &mut Option<Self>) {
+        if let Some(stage) = stage {
+            stage.whole = false;
+        }
+    }
+
     /// Somebody has looked: what does not add up begins anew.
     pub(crate) fn checked(stage: &mut Option<Self>, sound: bool) {
         match stage {
@@ -75,7 +84,7 @@ pub(crate) struct Staging<'a> {
 
 impl Snapshots {
     pub(super) fn new(kept: Snapshot, stage: Option<Stage>) -> Self {
-        Self { kept, check: Check::Due, stage, short: false, unflushed: false }
+        Self { kept, check: Check::Due, stage, short: false, refused: None, unflushed: false }
     }
 }
 
@@ -84,7 +93,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn wants_compaction(&self, applied: Index) -> bool {
         let Snapshots { kept, check, short, .. } = &self.snapshots;
         let streams = matches!(&self.role, Role::Leader(leading) if leading.stream.is_some());
-        let filled = *short || !streams && self.log.is_filled(self.config.compact_percent);
+        // A snapshot for each entry is too many, where it is what waits that fills the log.
+        let pays = 2 * applied.above(self.log.base().index) >= u64::from(self.log.len());
+        let filled = pays && !streams && self.log.is_filled(self.config.compact_percent) || *short;
         self.fault.is_none() && (filled && applied > kept.last.index || *check == Check::Rotten)
     }
 
@@ -155,6 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             following.verified = following.verified.max(index);
             following.refused = None;
             following.owes = true;
+            following.owes_stage = false;
         }
         self.close(adopted.map_err(Stop::Fault));
     }
@@ -162,9 +174,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A frame came in that holds a piece of a snapshot.
     #[cold]
     #[inline(never)]
-    pub(crate) fn receive_chunk<'a>(&mut self, frame: Frame<'a>) -> Option<Staging<'a>> {
+    pub(crate) fn receive_chunk<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        bytes_max: u32,
+    ) -> Option<Staging<'a>> {
         self.counters.received = self.counters.received.saturating_add(1);
-        let (staging, outcome) = match self.take_chunk(frame) {
+        let (staging, outcome) = match self.take_chunk(frame, bytes_max) {
             Ok(staging) => (staging, Ok(())),
             Err(stop) => (None, Err(stop)),
         };
@@ -172,7 +188,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         staging
     }
 
-    fn take_chunk<'a>(&mut self, frame: Frame<'a>) -> Result<Option<Staging<'a>>, Stop> {
+    /// How long a snapshot was that storage has no room for, if there was one.
+    pub(crate) fn refused(&mut self) -> Option<u32> {
+        self.snapshots.refused.take()
+    }
+
+    fn take_chunk<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        bytes_max: u32,
+    ) -> Result<Option<Staging<'a>>, Stop> {
         let (term, chunk) = self.open(frame)?.chunk().ok_or(DropReason::Malformed)?;
         self.meet(frame.from, term, Round(u64::from(chunk.offset)), WantsAnswer::Yes)?;
         let committed = self.committed;
@@ -185,6 +210,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 // What is committed is in every leader's log.
                 following.verified = following.verified.max(last);
                 following.owes = true;
+                return Ok(None);
+            }
+            if snapshot.bytes > bytes_max {
+                self.snapshots.refused = Some(snapshot.bytes);
                 return Ok(None);
             }
             match &self.snapshots.stage {

@@ -169,7 +169,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
-        if held > stream.held {
+        if held == 0 && stream.sent == bytes && round >= peer.appended {
+            // All of it was sent, and none is there: perhaps it did not add up.
+            self.snapshots.check = Check::Due;
+            leading.stream = None;
+        } else if held > stream.held {
             stream.held = held;
             stream.sent = stream.sent.max(held);
         } else if held < stream.held && round >= peer.appended {

@@ -159,7 +159,9 @@ impl<'a> Opened<'a> {
             let [last_term, last, bytes] = self.reader.numbers()?;
             let (last, bytes) = (position(last_term, last)?, word(bytes)?);
             // Nobody leads in a term and holds entries of a later one.
-            begins = Some(Snapshot { last, bytes, checksum }).filter(|_| last.term <= term);
+            // Nor are there more bytes than it has.
+            let fits = last.term <= term && self.reader.0.len() <= bytes as usize;
+            begins = Some(Snapshot { last, bytes, checksum }).filter(|_| fits);
             begins?;
         } else {
             offset = self.reader.word()?;
