@@ -4,7 +4,10 @@
 //! wrapped while the tail is above the head; a tail at the head means full, as an empty log has no
 //! head. What does not hold together here comes back as `None`, and the caller stops the node.
 
-use super::{AppendError, Entries, Kind, Log, RESERVED_BYTES, RESERVED_SLOTS, SLOT_BYTES, entry};
+use super::{
+    AppendError, BODY_BYTES_MAX, Entries, Kind, Log, NOOP_BYTES_MAX, RESERVED_BYTES,
+    RESERVED_NOOPS, RESERVED_SLOTS, SLOT_BYTES, entry,
+};
 use crate::bytes;
 use crate::types::{Index, Position, Term};
 
@@ -12,6 +15,8 @@ use crate::types::{Index, Position, Term};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reserve {
     Open,
+    /// All but that of new leaders' first entries.
+    Noops,
     Kept,
 }
 
@@ -20,6 +25,7 @@ impl Reserve {
     pub(super) const fn kept(self) -> (u32, u32) {
         match self {
             Self::Open => (0, 0),
+            Self::Noops => (RESERVED_NOOPS, RESERVED_NOOPS * NOOP_BYTES_MAX),
             Self::Kept => (RESERVED_SLOTS, RESERVED_BYTES),
         }
     }
@@ -35,6 +41,20 @@ pub(super) struct Slot {
 const HEAD_BYTES_GUESS: u32 = 2;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
+    /// Appends an entry that changes the members, and leaves the room of new leaders' first ones.
+    pub(crate) fn configure(&mut self, term: Term, body: &[u8]) -> Result<Position, AppendError> {
+        let copy = |room: &mut [u8]| {
+            room.get_mut(..body.len())?.copy_from_slice(body);
+            Some(body.len())
+        };
+        self.append_with(term, Kind::CONFIGURATION, Reserve::Noops, BODY_BYTES_MAX, copy)
+    }
+
+    /// How much memory it has.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.ring_bytes + self.slots * SLOT_BYTES
+    }
+
     /// Lets `encode` write a body into free room, puts the head before it and counts it in.
     pub(super) fn append_with(
         &mut self,

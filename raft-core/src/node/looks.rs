@@ -8,7 +8,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::status::Status;
 use crate::storage::Storage;
-use crate::types::NodeId;
+use crate::types::{Index, NodeId};
 
 impl<B, S, M> Node<B, S, M>
 where
@@ -25,7 +25,8 @@ where
         if self.wants_flush() || owes || self.can_apply() {
             return 0;
         }
-        let waits = raft.read_left(self.applied).min(self.forward_due());
+        let applied = if self.apply_fault.is_some() { Index::ZERO } else { self.applied };
+        let waits = raft.read_left(applied).min(self.forward_due());
         raft.deadline().unwrap_or(u32::MAX).min(waits)
     }
 

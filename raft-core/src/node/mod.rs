@@ -75,6 +75,12 @@ pub enum RecoverError<E> {
     OtherNode(NodeId),
     /// The storage holds more entries than the log's memory: give it at least as much as before.
     LogTooSmall,
+    /// The log is smaller than [`Config::least_log_bytes`] says that any is: what fits into all
+    /// others would not fit into this one.
+    LogBelowLeast {
+        /// What would do.
+        least_bytes: u32,
+    },
     /// The log can't hold the commands that `frame_bytes` lets in: commands that fit into frames
     /// and not into a quorum of logs would never commit, so give it more memory, or set
     /// `frame_bytes` to this on every node.
@@ -124,6 +130,9 @@ where
             return Err(RecoverError::Config(ConfigError::MachineShape { shape }));
         }
         let mut log = Log::new(log_memory).map_err(RecoverError::Memory)?;
+        if config.least_log_bytes > log.bytes() {
+            return Err(RecoverError::LogBelowLeast { least_bytes: config.least_log_bytes });
+        }
         let most_bytes = log.client_bytes_max() + Config::APPEND_BYTES;
         if config.frame_bytes as usize > most_bytes {
             let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);

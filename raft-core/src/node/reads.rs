@@ -7,6 +7,7 @@ use super::Node;
 use crate::machine::Machine;
 use crate::raft::{ReadError, ReadOutcome, ReadTicket};
 use crate::storage::Storage;
+use crate::types::Index;
 
 impl<B, S, M> Node<B, S, M>
 where
@@ -31,6 +32,8 @@ where
     /// What became of a read. Where it says that one is ready, look at [`Node::machine`] before
     /// anything else: it is asked for until there is none.
     pub fn poll_read(&mut self) -> Option<ReadOutcome> {
-        self.raft.poll_read(self.applied)
+        // A machine that does not follow shows nothing of what was done.
+        let applied = if self.apply_fault.is_some() { Index::ZERO } else { self.applied };
+        self.raft.poll_read(applied)
     }
 }

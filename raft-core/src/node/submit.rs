@@ -40,9 +40,11 @@ where
     /// to the leader until this node has applied it. One at a time; what became of it is told by
     /// [`poll_submit`](Node::poll_submit).
     ///
+    /// It must fit into a frame, and so must what a session adds to it: sixteen bytes at most.
+    ///
     /// Should the power fail before that, nobody asks any more: it was applied once or never is.
     pub fn submit(&mut self, command: &M::Command<'_>) -> Result<(), SubmitError> {
-        self.machine.submit(command)?;
+        self.machine.submit(command, self.raft.client_bytes_max())?;
         self.forwarding.to = None;
         Ok(())
     }

@@ -32,7 +32,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Whether this node's vote counts, or may: until a configuration is committed, whoever it
     /// takes the vote from may be the only one that can still lead.
     pub(super) fn votes(&self) -> bool {
-        let votes = |it: &Configuration| it.membership.voters().contains(self.config.id);
+        // A configuration may name another board by the same id.
+        let (id, nonce) = (self.config.id, Some(self.nonce));
+        let votes =
+            |it: &Configuration| it.membership.voters().contains(id) && it.nonce(id) == nonce;
         let before = || self.configuration_at(self.configured_at.previous());
         votes(&self.configuration)
             || (self.configured_at > self.committed && before().as_ref().is_some_and(votes))

@@ -3,6 +3,7 @@
 
 use super::receive::WantsAnswer;
 use super::{Raft, Role, Stop};
+use crate::config::Config;
 use crate::status::DropReason;
 use crate::types::Round;
 use crate::wire::{self, Datagram, Forward, Frame, Message};
@@ -11,6 +12,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// How long something that was sent may take to come true.
     pub(crate) const fn patience_ticks(&self) -> u32 {
         self.config.base_timeout_ticks
+    }
+
+    /// The longest command that fits into a frame.
+    pub(crate) const fn client_bytes_max(&self) -> usize {
+        (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES)
     }
 
     /// Writes a command for the leader. Gives the length, if there is room for it.

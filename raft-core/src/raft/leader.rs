@@ -21,9 +21,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Call::Round => {
                 // Whoever has not answered the last one in all that time is silent.
                 if leading.is_quiet() && !leading.all_have_all(leading.round, last) {
+                    // It has a whole question's time to answer, as if it were never quiet.
                     leading.calm = 0;
+                    leading.begin_quorum();
+                } else {
+                    leading.begin_round();
                 }
-                leading.begin_round();
             }
             Call::Quorum(since) => {
                 let membership = &self.configuration.membership;

@@ -8,7 +8,6 @@ use super::role::Leading;
 use super::{Raft, Role};
 use crate::config::Config;
 use crate::configuration::{Configuration, Sets};
-use crate::log::Kind;
 use crate::macros::note;
 use crate::node_set::NodeSet;
 use crate::progress::{Flow, Progress};
@@ -244,7 +243,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if least_bytes > self.config.frame_bytes {
             return Err(ChangeError::FrameTooSmall { least_bytes });
         }
-        let at = self.log.append(self.ballot.term, Kind::CONFIGURATION, body);
+        let at = self.log.configure(self.ballot.term, body);
         let at = at.map_err(|_| ChangeError::Full)?;
         note!("node {} leads from {} on to {}", self.config.id.0, before.word(), voters.word());
         if let Some((id, _)) = added {

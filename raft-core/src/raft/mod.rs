@@ -239,7 +239,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if let Some(to) = self.transferring() {
             return Err(ProposeError::Transferring(to));
         }
-        let limit = (self.config.frame_bytes as usize).saturating_sub(Config::APPEND_BYTES);
+        let limit = self.client_bytes_max();
         let appended = self.log.propose(self.ballot.term, log::Kind::COMMAND, limit, encode);
         let outcome = match appended {
             Ok(_) if !self.fits_everywhere() => {

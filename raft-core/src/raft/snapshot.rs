@@ -9,7 +9,7 @@ use super::{Raft, Role, Stop};
 use crate::configuration::Configuration;
 use crate::macros::note;
 use crate::status::{DropReason, Fault};
-use crate::types::{Index, Position, Round, Snapshot, Term};
+use crate::types::{Ballot, Index, Position, Round, Snapshot, Term};
 use crate::wire::{Frame, Staged};
 
 /// The snapshot of a node, and the one that it is being sent.
@@ -43,6 +43,8 @@ pub(crate) struct Stage {
     pub(crate) held: u32,
     /// Whether it is all there and adds up.
     whole: bool,
+    /// Whether more than the first piece came, so that its name was not one damaged frame's.
+    grown: bool,
     /// The term of the leader that last sent some of it: what an earlier leader sent makes way for
     /// anything.
     term: Term,
@@ -50,7 +52,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) const fn new(snapshot: Snapshot, held: u32) -> Self {
-        Self { snapshot, held, whole: false, term: Term::ZERO }
+        Self { snapshot, held, whole: false, grown: false, term: Term::ZERO }
     }
 
     /// Which snapshot it is, if all of it is there and nobody has looked whether it adds up.
@@ -160,6 +162,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.log.restart_after(snapshot.last);
             self.watermark.restarted(index);
         }
+        if term > self.ballot.term {
+            // The power failed when storage had the snapshot, and not yet the term it came in.
+            let vote = Some(self.config.id);
+            self.enter(Ballot { term, vote, ..self.ballot });
+        }
         self.committed = self.committed.max(index);
         let adopted = self.adopt_base(configuration);
         if let Role::Follower(following) = &mut self.role {
@@ -219,7 +226,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             match &self.snapshots.stage {
                 Some(stage) if stage.snapshot == snapshot => {}
                 // A leader's snapshots only grow: this one is late.
-                Some(stage) if stage.term == term && stage.snapshot.last.index > last => {}
+                Some(stage)
+                    if stage.grown && stage.term == term && stage.snapshot.last.index > last => {}
                 _ => {
                     self.snapshots.stage = Some(Stage::new(snapshot, 0));
                     begins = Some(snapshot);
@@ -237,6 +245,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Ok(None);
         }
         stage.held += bytes;
+        stage.grown |= chunk.offset > 0;
         self.snapshots.unflushed = true;
         Ok(Some(Staging { begins, offset: chunk.offset, bytes: chunk.bytes }))
     }

@@ -9,6 +9,9 @@ use super::{NUMBERED, OPEN};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// What a session adds to a command: which request it is, of which session, and its number.
+const HEAD_BYTES_MAX: usize = 1 + 10 + 5;
+
 /// This life of a node, as a client.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Client<const SUBMIT: usize> {
@@ -40,7 +43,7 @@ enum Phase {
 pub enum SubmitError {
     /// The one before is under way, or nobody has asked what became of it.
     Busy,
-    /// It does not fit into the room that this node has for one.
+    /// It does not fit into the room that this node has for one, or into a frame.
     TooLarge,
 }
 
@@ -62,13 +65,21 @@ impl<const SUBMIT: usize> Client<SUBMIT> {
     }
 
     /// Takes a command.
-    pub(super) fn submit<C: Serialize>(&mut self, command: &C) -> Result<(), SubmitError> {
+    pub(super) fn submit<C: Serialize>(
+        &mut self,
+        command: &C,
+        bytes_max: usize,
+    ) -> Result<(), SubmitError> {
         if self.phase != Phase::Idle {
             return Err(SubmitError::Busy);
         }
         self.command.resize_default(SUBMIT).ok();
         let written = postcard::to_slice(command, &mut self.command).map(|bytes| bytes.len());
-        self.command.truncate(written.map_err(|_| SubmitError::TooLarge)?);
+        let length = written.map_err(|_| SubmitError::TooLarge)?;
+        if length + HEAD_BYTES_MAX > bytes_max {
+            return Err(SubmitError::TooLarge);
+        }
+        self.command.truncate(length);
         // Without a session it is the first of the next one.
         self.sequence = self.sequence.saturating_add(1);
         self.phase = Phase::Asks;

@@ -127,8 +127,12 @@ where
         &self.machine
     }
 
-    pub(crate) fn submit(&mut self, command: &M::Command<'_>) -> Result<(), SubmitError> {
-        self.client.submit(command)
+    pub(crate) fn submit(
+        &mut self,
+        command: &M::Command<'_>,
+        bytes_max: usize,
+    ) -> Result<(), SubmitError> {
+        self.client.submit(command, bytes_max)
     }
 
     pub(crate) fn poll_submit(&mut self) -> Option<Submitted<M::Output>> {

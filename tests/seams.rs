@@ -1,0 +1,203 @@
+//! Where parts that were built apart meet: what an attack found there, and how it comes out now.
+//!
+//! What a script can say stands among the scenarios.
+
+use raft_core::{
+    Change, ClusterId, Config, Frame, Identity, LoadError, Loader, Machine, MemoryStorage, Node,
+    NodeId, Nonce, Recipient, RecoverError, RoleName, Saver, Sessions, SubmitError, format,
+};
+use raft_simulator::Settings;
+use raft_simulator::cluster::ClusterNode;
+use raft_simulator::words::Words;
+
+type Cluster = raft_simulator::cluster::Cluster<Words>;
+
+/// What a node owes, for whom.
+fn sent(node: &mut ClusterNode<Words>) -> Vec<(u8, Vec<u8>)> {
+    let (mut letters, mut buffer) = (Vec::new(), [0; 256]);
+    while let Some(packet) = node.transmit(&mut buffer) {
+        let Recipient::Peer(to) = packet.to else { unreachable!() };
+        letters.push((to.0, packet.bytes.to_vec()));
+    }
+    letters
+}
+
+/// What one node owes another reaches it; the rest is lost.
+fn pass(from: &mut ClusterNode<Words>, to: &mut ClusterNode<Words>) {
+    let (sender, receiver) = (from.status().id, to.status().id);
+    from.flush().unwrap();
+    for (for_whom, bytes) in sent(from) {
+        if for_whom == receiver.0 {
+            to.receive(Frame { from: sender, bytes: &bytes });
+        }
+    }
+    to.flush().unwrap();
+}
+
+/// A founder's board is removed, and another one takes its id under a new nonce. The old board has
+/// only been out of reach, and hears late what was sent to that id: it takes the new board's place
+/// in the newest configuration not for its own, or there would be two leaders of one term.
+#[test]
+fn two_boards_of_one_id_never_lead_in_one_term() {
+    let mut cluster = Cluster::found(&[1, 2, 3], &Settings::default()).unwrap();
+    cluster.node_mut(1).unwrap().campaign();
+    cluster.settle().unwrap();
+    for _ in 0..4 {
+        cluster.tick_and_settle().unwrap();
+    }
+    // The old board, as it is from now on; it is out of reach.
+    let disk = cluster.disk(3).unwrap().clone();
+    let mut old = cluster.recover(3, disk).unwrap();
+    cluster.wipe(3, Some(7)).unwrap();
+    cluster.node_mut(1).unwrap().change_membership(Change::Remove(NodeId(3))).unwrap();
+    cluster.settle().unwrap();
+    for _ in 0..50 {
+        cluster.tick_and_settle().unwrap();
+    }
+    cluster.start(3).unwrap();
+    let add = Change::AddVoter { id: NodeId(3), nonce: Nonce(7) };
+    cluster.node_mut(1).unwrap().change_membership(add).unwrap();
+    // The new board catches up. What goes to it is heard by whoever has that id, sooner or later.
+    let mut late = Vec::new();
+    let votes = |cluster: &Cluster, id| {
+        let configuration = cluster.node(id).unwrap().configuration().clone();
+        configuration.membership.incoming.contains(NodeId(3))
+    };
+    'catches_up: for _ in 0..60 {
+        for id in 1..=3 {
+            cluster.node_mut(id).unwrap().tick();
+        }
+        for _ in 0..4 {
+            for id in [1, 2, 3] {
+                for letter in cluster.send(id, usize::MAX).unwrap() {
+                    if letter.to == 3 {
+                        late.push((letter.from, letter.datagram().to_vec()));
+                    }
+                    // Where it votes, nobody hears of it but node 2, and nobody answers.
+                    if !votes(&cluster, 1) || letter.to == 2 {
+                        cluster.deliver(&letter);
+                    }
+                }
+                cluster.flush(id).unwrap();
+                cluster.flight.clear();
+                if votes(&cluster, 2) {
+                    break 'catches_up;
+                }
+            }
+        }
+    }
+    assert!(votes(&cluster, 2) && cluster.node(3).unwrap().status().admitted);
+    cluster.flush(1).unwrap();
+    // All of it reaches the old board at once.
+    for (from, bytes) in &late {
+        old.receive(Frame { from: NodeId(*from), bytes });
+    }
+    old.flush().unwrap();
+    assert_eq!(old.log().last(), cluster.node(2).unwrap().log().last());
+    assert!(old.status().admitted, "by the founders' configuration, which is three older");
+
+    // The leader restarts, and two nodes want to be the next. They hear what is said here.
+    cluster.crash(1, usize::MAX).unwrap();
+    cluster.start(1).unwrap();
+    let mut take = |id: u8| -> ClusterNode<Words> { cluster.node_mut(id).unwrap().clone() };
+    let (mut one, mut two, mut new) = (take(1), take(2), take(3));
+    for node in [&mut one, &mut two, &mut new, &mut old] {
+        node.advance(10);
+    }
+    for (candidate, voter) in [(&mut old, &mut one), (&mut two, &mut new)] {
+        candidate.campaign();
+        for _ in 0..4 {
+            pass(candidate, voter);
+            pass(voter, candidate);
+        }
+    }
+    let (old, two) = (old.status(), two.status());
+    assert_eq!(two.role, RoleName::Leader);
+    assert!(old.role != RoleName::Leader, "{old:?}");
+}
+
+/// Remembers how many letters it was told.
+#[derive(Clone, Default)]
+struct Letters(u32);
+
+impl Machine for Letters {
+    type Command<'a> = &'a str;
+    type Output = u32;
+
+    fn apply(&mut self, word: &str) -> u32 {
+        self.0 += word.len() as u32;
+        self.0
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&self.0);
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        self.0 = loader.value()?;
+        Ok(())
+    }
+}
+
+/// A command that fits into the room for one, and into no frame, would be asked for and for ever.
+#[test]
+fn a_command_that_no_frame_takes_is_refused_at_once() {
+    type Patient = Sessions<Letters, 2, 8, 200>;
+    let shape = <Patient as Machine>::SHAPE;
+    let config = Config { frame_bytes: 100, machine_shape: shape, ..Config::new(NodeId(1), 1) };
+    let mut storage = MemoryStorage::new(vec![0; 1024], vec![0; 4096]).unwrap();
+    format(&mut storage, Identity::founder(ClusterId(1), &config, &[NodeId(1)])).unwrap();
+    let machine = Patient::new(Letters::default(), 1);
+    let mut node = Node::recover(config, vec![0; 1024], storage, machine).unwrap();
+    let word = "x".repeat(150);
+    assert_eq!(node.submit(&word.as_str()), Err(SubmitError::TooLarge));
+    assert_eq!(node.submit(&"short"), Ok(()));
+}
+
+/// Runs three nodes over a link that takes one tick each way, and loses what is sent in one tick.
+/// Says whether the leader leads on.
+fn leads_on(quiet: u32, lost_at: u32) -> bool {
+    let settings = Settings { quiet, cycle: 3, ..Settings::default() };
+    let mut cluster = Cluster::found(&[1, 2, 3], &settings).unwrap();
+    cluster.node_mut(1).unwrap().campaign();
+    cluster.settle().unwrap();
+    let mut mail = Vec::new();
+    for now in 0..300 {
+        for id in 1..=3 {
+            cluster.node_mut(id).unwrap().tick();
+        }
+        for letter in std::mem::take(&mut mail) {
+            cluster.deliver(&letter);
+        }
+        for id in 1..=3 {
+            cluster.flush(id).unwrap();
+            cluster.send(id, usize::MAX).unwrap();
+            cluster.apply(id).unwrap();
+        }
+        let sent = std::mem::take(&mut cluster.flight);
+        if now != lost_at {
+            mail = sent;
+        }
+    }
+    let status = cluster.node(1).unwrap().status();
+    status.role == RoleName::Leader && status.term.0 == 1
+}
+
+/// A leader in quiet mode whose one heartbeat is lost speaks again, and waits as long for answers
+/// as if it had never been quiet.
+#[test]
+fn a_quiet_leader_survives_a_lost_heartbeat() {
+    for quiet in [0, 20] {
+        let deposed = (100..200).filter(|&at| !leads_on(quiet, at)).count();
+        assert_eq!(deposed, 0, "quiet for {quiet}");
+    }
+}
+
+#[test]
+fn a_log_that_is_smaller_than_all_are_said_to_be_is_refused() {
+    let config = Config { least_log_bytes: 4096, ..Config::new(NodeId(1), 1) };
+    let mut storage = MemoryStorage::new(vec![0; 1024], vec![0; 4096]).unwrap();
+    format(&mut storage, Identity::founder(ClusterId(1), &config, &[NodeId(1)])).unwrap();
+    let made = Node::recover(config, vec![0; 1024], storage, Letters::default());
+    assert!(matches!(made.err(), Some(RecoverError::LogBelowLeast { least_bytes: 4096 })));
+}
