@@ -159,6 +159,8 @@ pub struct Plan {
     pub ballast: u32,
     /// How many there are that read machines, and not through the log.
     pub readers: u8,
+    /// Those that submit commands of their own.
+    pub submitters: Vec<u8>,
     /// How long a leader's lease lasts, for clocks within a tenth of the true time; mostly zero,
     /// for none. Where there are leases, the clocks of followers do not jump ahead: against that
     /// nothing helps.
@@ -218,6 +220,11 @@ impl Plan {
         let calm = &mut Random::new(seed, 15);
         let often = (heartbeat * calm.between(2, 9)).max(cycle);
         let quiet = if calm.below(4) == 0 { often } else { 0 };
+        let sessions = &mut Random::new(seed, 14);
+        // Of all nodes so many in eight.
+        let share = sessions.pick(&[0, 0, 2, 5, 8]);
+        let submits = |_: &u8| sessions.below(8) < share;
+        let submitters = (first_id..first_id + count).filter(submits).collect();
         // A stream of its own, so that the rest of the plan stays what it was.
         let random_12 = &mut Random::new(seed, 12);
         let churn = if random_12.below(2) == 0 { 0 } else { random_12.below(65_536 / base) };
@@ -226,6 +233,7 @@ impl Plan {
             temper,
             first_id,
             readers,
+            submitters,
             lease,
             quiet,
             ticks: TROUBLE_TICKS + random.below(300),
