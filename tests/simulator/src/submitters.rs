@@ -8,7 +8,7 @@ use crate::linearizability::{Answer, Operation};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::register::Request;
-use crate::registers::{Command, KEYS};
+use crate::registers::{Command, KEYS, SESSIONS};
 use crate::tally::Count;
 use crate::world::World;
 use raft_core::{SubmitError, Submitted};
@@ -114,7 +114,7 @@ impl World {
             let it = self.submitters.all[place];
             let ready = it.waits.is_none() && tick >= it.thinks && !self.clients.resting;
             let runs = self.station(it.node).is_awake(tick) && self.cluster.node(it.node).is_ok();
-            if !ready || !runs {
+            if !ready || !runs || self.must_wait(it.served) {
                 continue;
             }
             self.wake(it.node)?;
@@ -148,6 +148,19 @@ impl World {
             self.look(it.node)?;
         }
         Ok(())
+    }
+
+    /// Whether it is another's turn: as many may wait as there are sessions, for more would drive
+    /// each other out for ever. In peace it is one, whoever was served longest ago of those that
+    /// are not cut off: who waits asks again, each time for an entry, and a few fill a narrow pipe
+    /// faster than it drains.
+    fn must_wait(&self, served: u32) -> bool {
+        let spared = |id: u8| self.stations.iter().any(|it| it.id == id && it.spared);
+        let peace = self.stations.iter().any(|it| it.spared);
+        let counts = |id: u8| self.cluster.node(id).is_ok() && (spared(id) || !peace);
+        let all = || self.submitters.all.iter().filter(|it| counts(it.node));
+        let many = all().filter(|it| it.waits.is_some()).count();
+        many >= if peace { 1 } else { SESSIONS } || peace && all().any(|it| it.served < served)
     }
 
     /// A node says what became of its command.
