@@ -204,7 +204,8 @@ impl Clients {
         }
     }
 
-    /// A node applied something, a command of a client where there is an output; gives the answer that a client has now, if one waited for it.
+    /// A node applied something, a command of a client where there is an output; gives the answer
+    /// that a client has now, if one waited for it.
     pub fn applied(
         &mut self,
         node: u8,
@@ -238,7 +239,8 @@ impl Clients {
     }
 
     /// What they asked for that may have been done, what was read, each just behind an index, and
-    /// what nodes submitted, some of it done at an index; and the order in which what is committed was done, and read.
+    /// what nodes submitted, some of it done at an index; and the order in which what is committed
+    /// was done, and read.
     pub fn operations(
         self,
         reads: Vec<(Index, Operation)>,

@@ -220,11 +220,6 @@ impl Plan {
         let calm = &mut Random::new(seed, 15);
         let often = (heartbeat * calm.between(2, 9)).max(cycle);
         let quiet = if calm.below(4) == 0 { often } else { 0 };
-        let sessions = &mut Random::new(seed, 14);
-        // Of all nodes so many in eight.
-        let share = sessions.pick(&[0, 0, 2, 5, 8]);
-        let submits = |_: &u8| sessions.below(8) < share;
-        let submitters = (first_id..first_id + count).filter(submits).collect();
         // A stream of its own, so that the rest of the plan stays what it was.
         let random_12 = &mut Random::new(seed, 12);
         let churn = if random_12.below(2) == 0 { 0 } else { random_12.below(65_536 / base) };
@@ -233,7 +228,7 @@ impl Plan {
             temper,
             first_id,
             readers,
-            submitters,
+            submitters: draw_submitters(&mut Random::new(seed, 14), first_id..first_id + count),
             lease,
             quiet,
             ticks: TROUBLE_TICKS + random.below(300),
@@ -275,6 +270,12 @@ impl Flushing {
             Self::Lazy(most) | Self::Later(most) => most,
         }
     }
+}
+
+/// Of these nodes none, or so many in eight.
+fn draw_submitters(random: &mut Random, nodes: Range<u8>) -> Vec<u8> {
+    let share = random.pick(&[0, 0, 2, 5, 8]);
+    nodes.filter(|_| random.below(8) < share).collect()
 }
 
 fn draw_nodes(

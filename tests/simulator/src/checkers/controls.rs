@@ -112,7 +112,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
     let (cluster, mut checkers) = settled();
     drop(cluster);
     // Another cluster of the same names, in which node 3 leads a later term with an empty log.
-    let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+    let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
     for turn in ["heartbeat term=1 round=1", "pre-grant term=1 number=1", "grant term=2"] {
         let words: Vec<&str> = turn.split(' ').collect();
         let letter = cluster.forge(2, 3, 1, &forge(&words).expect("a datagram"));
@@ -133,7 +133,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
 fn a_second_entry_that_is_committed_at_one_place_is_unsafe() {
     let (cluster, mut checkers) = settled();
     drop(cluster);
-    let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+    let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
     let append = Forge::new(4, 0, 2).number(1).number(0).number(2).signed(2);
     let letter = cluster.forge(1, 3, 1, &append.word(2, "x").word(0, "y").done());
     cluster.flight.clear();
