@@ -1,141 +1,14 @@
 //! Commands that are submitted at any node are applied exactly once, whatever happens to datagrams,
 //! leaders and the table that remembers them.
 
+#[path = "sessions/cluster.rs"]
+mod cluster;
+
+use cluster::{Cluster, FORWARD, LOG_BYTES, Sum, config, founded};
 use raft_core::{
-    ClusterId, Config, Identity, LoadError, Loader, Machine, MemoryStorage, Node, NodeId,
-    Recipient, RoleName, Saver, Sessions, SubmitError, Submitted, format,
+    Config, ConfigError, DropReason, Frame, Machine, Node, NodeId, RecoverError, Request, Sessions,
+    SubmitError, Submitted,
 };
-use std::collections::BTreeMap;
-
-/// Adds numbers up, and remembers each that it was told.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Sum(Vec<u32>);
-
-impl Machine for Sum {
-    type Command<'a> = u32;
-    type Output = u32;
-
-    fn apply(&mut self, number: u32) -> u32 {
-        self.0.push(number);
-        self.0.iter().sum()
-    }
-
-    fn save(&self, saver: &mut Saver<'_>) {
-        saver.value(&self.0.len());
-        self.0.iter().for_each(|number| saver.value(number));
-    }
-
-    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
-        let length = loader.value::<usize>()?;
-        self.0 = (0..length).map(|_| loader.value()).collect::<Result<_, _>>()?;
-        Ok(())
-    }
-}
-
-type Memory = Vec<u8>;
-type Member = Node<Memory, MemoryStorage<Memory>, Sessions<Sum, 2, 8, 16>>;
-
-const LOG_BYTES: usize = 1024;
-
-/// Three nodes, what is on its way between them, and how often each was born.
-struct Cluster {
-    nodes: BTreeMap<u8, Member>,
-    lives: u64,
-    /// Whom nobody hears.
-    silent: Option<u8>,
-    /// Of 64 datagrams so many are lost or come twice.
-    trouble: usize,
-    sent: usize,
-}
-
-impl Cluster {
-    fn new(trouble: usize) -> Self {
-        let (nodes, silent) = (BTreeMap::new(), None);
-        let mut cluster = Self { nodes, lives: 0, silent, trouble, sent: 0 };
-        let ids = [NodeId(1), NodeId(2), NodeId(3)];
-        for id in ids {
-            let memory = || vec![0; LOG_BYTES];
-            let storage = MemoryStorage::new(memory(), vec![0; 8 * LOG_BYTES]).unwrap();
-            let mut storage = storage.with_snapshots(memory(), memory());
-            let founder = Identity::founder(ClusterId(3), &Self::config(id), &ids);
-            format(&mut storage, founder).unwrap();
-            cluster.start(id.0, storage);
-        }
-        cluster
-    }
-
-    fn config(id: NodeId) -> Config {
-        let machine_shape = <Sessions<Sum, 2, 8, 16> as Machine>::SHAPE;
-        Config { frame_bytes: 128, machine_shape, ..Config::new(id, 5) }
-    }
-
-    fn start(&mut self, id: u8, storage: MemoryStorage<Memory>) {
-        self.lives += 1;
-        let config = Self::config(NodeId(id));
-        let machine = Sessions::new(Sum::default(), self.lives);
-        let node = Node::recover(config, vec![0; LOG_BYTES], storage, machine).unwrap();
-        self.nodes.insert(id, node);
-    }
-
-    fn restart(&mut self, id: u8) {
-        let mut storage = self.nodes.remove(&id).unwrap().into_storage();
-        storage.crash(0).unwrap();
-        self.start(id, storage);
-    }
-
-    /// Time passes, and what is sent arrives; gives what became of what was submitted.
-    fn run(&mut self, ticks: u32) -> Vec<(u8, Submitted<u32>)> {
-        let mut ended = Vec::new();
-        let mut buffer = [0; 128];
-        for _ in 0..ticks {
-            self.nodes.values_mut().for_each(Node::tick);
-            for _ in 0..4 {
-                let mut letters = Vec::new();
-                for (&id, node) in &mut self.nodes {
-                    node.flush().unwrap();
-                    while let Some(packet) = node.transmit(&mut buffer) {
-                        let Recipient::Peer(to) = packet.to else { unreachable!() };
-                        letters.push((id, to.0, packet.bytes.to_vec()));
-                    }
-                    while node.apply().is_some() {}
-                    ended.extend(node.poll_submit().map(|submitted| (id, submitted)));
-                }
-                for (from, to, bytes) in letters {
-                    self.sent += 1;
-                    // Bits that are not the same in each round.
-                    let chance = (self.sent.wrapping_mul(0x9E37_79B9) >> 7) % 64;
-                    let odd = chance < self.trouble;
-                    let lost = odd && chance.is_multiple_of(2);
-                    if lost || [Some(from), Some(to)].contains(&self.silent) {
-                        continue;
-                    }
-                    for _ in 0..if odd { 2 } else { 1 } {
-                        let frame = raft_core::Frame { from: NodeId(from), bytes: &bytes };
-                        self.nodes.get_mut(&to).unwrap().receive(frame);
-                    }
-                }
-            }
-        }
-        ended
-    }
-
-    fn leader(&self) -> u8 {
-        let leads = |(_, node): &(&u8, &Member)| node.status().role == RoleName::Leader;
-        *self.nodes.iter().filter(leads).max_by_key(|(_, node)| node.status().term).unwrap().0
-    }
-
-    fn followers(&self) -> Vec<u8> {
-        self.nodes.keys().copied().filter(|&id| id != self.leader()).collect()
-    }
-
-    /// What every machine was told, which is the same.
-    fn told(&self) -> Vec<u32> {
-        let mut machines = self.nodes.values().map(|node| node.machine().inner().0.clone());
-        let first = machines.next().unwrap();
-        assert!(machines.all(|machine| machine == first));
-        first
-    }
-}
 
 #[test]
 fn what_any_node_submits_is_applied_once_over_a_bad_link() {
@@ -145,7 +18,7 @@ fn what_any_node_submits_is_applied_once_over_a_bad_link() {
     for round in 0..60 {
         let node = [1, 2, 3][round as usize % 3];
         // Two sessions for three clients: somebody always makes way, idle, and comes back.
-        cluster.nodes.get_mut(&node).unwrap().submit(&round).unwrap();
+        cluster.node(node).submit(&round).unwrap();
         let ended = cluster.run(200);
         expected.push(round);
         let [(by, Submitted::Applied(Some(total)))] = ended[..] else {
@@ -160,30 +33,26 @@ fn what_any_node_submits_is_applied_once_over_a_bad_link() {
     assert!(compacted, "the table went through snapshots");
 }
 
+/// The leader takes a command, commits and applies it, and whoever submitted it does not hear so.
 #[test]
-fn a_retry_at_the_next_leader_is_not_applied_twice() {
+fn a_command_that_the_old_leader_applied_is_not_applied_again_at_the_new_one() {
     let mut cluster = Cluster::new(0);
     cluster.run(100);
     let (first, others) = (cluster.leader(), cluster.followers());
-    let submitter = others[0];
-    cluster.nodes.get_mut(&submitter).unwrap().submit(&1).unwrap();
-    cluster.run(20);
-    assert_eq!(cluster.told(), [1]);
-    // The leader takes the next one and hands it on, and nobody hears that it is committed.
-    cluster.nodes.get_mut(&submitter).unwrap().submit(&2).unwrap();
-    assert_eq!(cluster.nodes.get_mut(&submitter).unwrap().submit(&3), Err(SubmitError::Busy));
-    while cluster.nodes[&others[1]].log().last() == cluster.nodes[&first].log().last() {
-        cluster.run(1);
-        cluster.silent = Some(first);
-        if cluster.nodes[&submitter].machine().inner().0.len() > 1 {
-            break;
-        }
-        cluster.silent = None;
-    }
+    let (submitter, other) = (others[0], others[1]);
+    cluster.node(submitter).submit(&1).unwrap();
+    assert_eq!(cluster.run(20), [(submitter, Submitted::Applied(Some(1)))]);
+    cluster.cuts.insert((first, submitter));
+    cluster.node(submitter).submit(&2).unwrap();
+    assert_eq!(cluster.node(submitter).submit(&3), Err(SubmitError::Busy));
+    assert_eq!(cluster.run(2), []);
+    assert_eq!(cluster.nodes[&first].machine().inner(), &Sum(vec![1, 2]));
+    assert_eq!(cluster.nodes[&submitter].machine().inner(), &Sum(vec![1]));
     cluster.silent = Some(first);
     let ended = cluster.run(200);
-    assert!(cluster.leader() != first);
-    assert!(ended.len() <= 1);
+    assert_eq!(cluster.leader(), other, "the submitter's log is shorter");
+    assert_eq!(ended, [(submitter, Submitted::Applied(Some(3)))]);
+    assert_eq!(cluster.copies(other, 2), 2, "it was asked for again");
     cluster.silent = None;
     cluster.run(200);
     assert_eq!(cluster.told(), [1, 2]);
@@ -194,14 +63,205 @@ fn another_life_is_another_client() {
     let mut cluster = Cluster::new(0);
     cluster.run(100);
     let node = cluster.followers()[0];
-    cluster.nodes.get_mut(&node).unwrap().submit(&7).unwrap();
+    cluster.node(node).submit(&7).unwrap();
     cluster.run(1);
     cluster.restart(node);
     cluster.run(100);
     let before = cluster.told();
     assert!(before.len() <= 1, "applied once, or never");
-    cluster.nodes.get_mut(&node).unwrap().submit(&8).unwrap();
+    cluster.node(node).submit(&8).unwrap();
     let ended = cluster.run(100);
     assert!(matches!(ended[..], [(_, Submitted::Applied(Some(_)))]));
     assert_eq!(cluster.told().len(), before.len() + 1);
+}
+
+/// What it sent before its power failed arrives afterwards: once, and nobody is told.
+#[test]
+fn a_command_may_come_true_after_its_client_is_gone() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let node = cluster.followers()[0];
+    cluster.node(node).submit(&1).unwrap();
+    cluster.run(20);
+    cluster.holds = Some(node);
+    cluster.node(node).submit(&2).unwrap();
+    cluster.run(50);
+    assert!(cluster.held.len() > 1, "it asks again");
+    cluster.restart(node);
+    cluster.let_through();
+    assert_eq!(cluster.run(50), []);
+    assert_eq!(cluster.told(), [1, 2]);
+}
+
+#[test]
+fn a_command_that_is_lost_on_its_way_is_sent_again() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let node = cluster.followers()[0];
+    cluster.holds = Some(node);
+    cluster.node(node).submit(&1).unwrap();
+    assert_eq!(cluster.run(200), []);
+    let patience = config(NodeId(1)).base_timeout_ticks as usize;
+    let expected = 200 / patience;
+    assert!((expected..=expected + 1).contains(&cluster.held.len()), "{}", cluster.held.len());
+    (cluster.holds, cluster.held) = (None, Vec::new());
+    assert_eq!(cluster.run(50), [(node, Submitted::Applied(Some(1)))]);
+}
+
+/// Its session makes way before its command arrives, and it sees that.
+#[test]
+fn a_client_that_saw_its_session_give_way_asks_in_another() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let (leader, others) = (cluster.leader(), cluster.followers());
+    let client = others[0];
+    cluster.node(client).submit(&1).unwrap();
+    cluster.run(20);
+    cluster.holds = Some(client);
+    cluster.node(client).submit(&2).unwrap();
+    cluster.run(1);
+    for (node, number) in [(leader, 10), (others[1], 20)] {
+        cluster.node(node).submit(&number).unwrap();
+        assert!(matches!(cluster.run(20)[..], [(by, Submitted::Applied(_))] if by == node));
+    }
+    cluster.holds = None;
+    assert_eq!(cluster.run(100), [(client, Submitted::Applied(Some(33)))]);
+    assert_eq!(cluster.told(), [1, 10, 20, 2]);
+    // What it asked for in the session of before comes now, and is too late.
+    cluster.let_through();
+    assert_eq!(cluster.run(50), []);
+    assert!(cluster.copies(leader, 2) > 1);
+    assert_eq!(cluster.told(), [1, 10, 20, 2]);
+}
+
+/// The same, but a snapshot comes in between: it can't know whether its command was among what was
+/// applied before that.
+#[test]
+fn a_client_whose_session_gave_way_behind_a_snapshot_says_so() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let (leader, others) = (cluster.leader(), cluster.followers());
+    let client = others[0];
+    cluster.node(client).submit(&1).unwrap();
+    cluster.run(20);
+    cluster.holds = Some(client);
+    cluster.node(client).submit(&2).unwrap();
+    cluster.run(1);
+    cluster.silent = Some(client);
+    let mut expected = fill(&mut cluster, &[leader, others[1]], client);
+    cluster.silent = None;
+    let ended = cluster.run(100);
+    assert_eq!(ended, [(client, Submitted::Unknown)]);
+    cluster.let_through();
+    cluster.run(50);
+    expected.insert(0, 1);
+    assert_eq!(cluster.told(), expected, "it never is applied after that was said");
+    cluster.node(client).submit(&3).unwrap();
+    assert!(matches!(cluster.run(100)[..], [(_, Submitted::Applied(Some(_)))]));
+}
+
+/// Has commands applied by turns until the log begins behind what a silent node has.
+fn fill(cluster: &mut Cluster, submitters: &[u8], silent: u8) -> Vec<u32> {
+    let mut told = Vec::new();
+    let last = cluster.nodes[&silent].log().last().index;
+    for (number, &node) in (100..).zip(submitters.iter().cycle()) {
+        cluster.node(node).submit(&number).unwrap();
+        assert!(matches!(cluster.run(30)[..], [(_, Submitted::Applied(_))]));
+        told.push(number);
+        let leader = cluster.leader();
+        if cluster.nodes[&leader].log().base().index > last {
+            return told;
+        }
+    }
+    told
+}
+
+/// A node that takes a snapshot in knows every session: else it would refuse what others apply.
+#[test]
+fn a_snapshot_carries_the_sessions() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let (leader, others) = (cluster.leader(), cluster.followers());
+    let (client, away) = (others[0], others[1]);
+    cluster.node(client).submit(&1).unwrap();
+    cluster.run(20);
+    cluster.silent = Some(away);
+    let mut expected = fill(&mut cluster, &[client], away);
+    cluster.silent = None;
+    cluster.run(100);
+    assert!(cluster.nodes[&away].status().snapshot.0 > 0);
+    cluster.node(client).submit(&2).unwrap();
+    assert!(matches!(cluster.run(50)[..], [(_, Submitted::Applied(Some(_)))]));
+    expected.insert(0, 1);
+    expected.push(2);
+    assert_eq!(cluster.told(), expected);
+    // Nor does it apply again what it has from the snapshot only.
+    let (session, sequence) = last_request(&cluster, leader);
+    let retry = Request::Numbered { session, sequence, command: 2 };
+    cluster.node(leader).propose(&retry).unwrap();
+    cluster.run(50);
+    assert_eq!(cluster.told(), expected);
+}
+
+/// The session and number of the last request in a log.
+fn last_request(cluster: &Cluster, id: u8) -> (u64, u32) {
+    let entries = cluster.nodes[&id].log().entries();
+    let numbers = entries.filter_map(|entry| match postcard::from_bytes(entry.body).ok()? {
+        Request::<u32>::Numbered { session, sequence, .. } => Some((session, sequence)),
+        _ => None,
+    });
+    numbers.last().unwrap()
+}
+
+#[test]
+fn tables_of_unequal_sizes_are_refused() {
+    type Larger = Sessions<Sum, 3, 8, 16>;
+    let (id, memory) = (NodeId(1), || vec![0; LOG_BYTES]);
+    let machine = || Larger::new(Sum::default(), 1);
+    let shape = Larger::SHAPE;
+    let refused = Node::recover(config(id), memory(), founded(id), machine()).err();
+    assert_eq!(refused, Some(RecoverError::Config(ConfigError::MachineShape { shape })));
+    // Whoever says so knows it, and is refused because the others have another.
+    let config = Config { machine_shape: shape, ..config(id) };
+    let refused = Node::recover(config, memory(), founded(id), machine()).err();
+    assert_eq!(refused, Some(RecoverError::UnequalSettings));
+    assert_ne!(shape, Sessions::<Sum, 2, 8, 16>::SHAPE);
+    assert_ne!(shape, Sessions::<Sum, 3, 9, 16>::SHAPE);
+    assert_eq!(shape, Sessions::<Sum, 3, 8, 99>::SHAPE, "each node's own affair");
+}
+
+#[test]
+fn a_command_that_the_machine_of_the_leader_does_not_know_is_dropped() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let (leader, from) = (cluster.leader(), NodeId(cluster.followers()[0]));
+    let term = u8::try_from(cluster.nodes[&leader].status().term.0).unwrap();
+    let malformed = |cluster: &Cluster| {
+        let counters = cluster.nodes[&leader].status().counters;
+        (counters.dropped(DropReason::Malformed), cluster.nodes[&leader].log().last())
+    };
+    let (before, last) = malformed(&cluster);
+    // The ninth of three requests; one that goes on too long; none at all.
+    for (number, command) in (1..).zip([&[9, 1][..], &[0, 7, 7], &[]]) {
+        let bytes = [&[FORWARD, 0, term][..], command].concat();
+        cluster.node(leader).receive(Frame { from, bytes: &bytes });
+        assert_eq!(malformed(&cluster), (before + number, last));
+    }
+    cluster.node(leader).receive(Frame { from, bytes: &[FORWARD, 0, term, 0, 7] });
+    cluster.run(10);
+    assert_eq!(cluster.told(), [7]);
+}
+
+/// A radio that sends one letter in a turn has always another one to send.
+#[test]
+fn a_leader_takes_its_own_command_though_it_owes_others_something() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let leader = cluster.leader();
+    let node = cluster.node(leader);
+    let last = node.propose(&Request::Bare(1)).unwrap();
+    node.submit(&2).unwrap();
+    let mut buffer = [0; 128];
+    assert!(node.transmit(&mut buffer).is_some(), "what was proposed");
+    assert_eq!(node.log().last().index, last.index.next(), "a session is asked for");
 }

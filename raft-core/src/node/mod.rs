@@ -268,11 +268,11 @@ where
     /// is the MTU, and at least [`Config::frame_bytes`]. `None` if nothing is owed now, or may be
     /// promised yet.
     pub fn transmit<'b>(&mut self, buffer: &'b mut [u8]) -> Option<Packet<'b>> {
-        let lags = self.raft.lags();
-        let sent = if lags { self.transmit_lagging(buffer) } else { self.raft.transmit(buffer) };
-        let (to, length) = match sent {
-            None => self.forward(buffer)?,
+        let (to, length) = match self.forward(buffer) {
+            // Before all else, for it is seldom owed, and there may always be something else.
             Some(sent) => sent,
+            None if self.raft.lags() => self.transmit_lagging(buffer)?,
+            None => self.raft.transmit(buffer)?,
         };
         Some(Packet { to: Recipient::Peer(to), bytes: buffer.get(..length)? })
     }

@@ -204,12 +204,13 @@ impl Clients {
         }
     }
 
-    /// A node applied a command; gives the answer that a client has now, if one waited for it.
+    /// A node applied something, a command of a client where there is an output; gives the answer
+    /// that a client has now, if one waited for it.
     pub fn applied(
         &mut self,
         node: u8,
         position: Position,
-        output: Output,
+        output: Option<Output>,
         tick: u32,
     ) -> Option<Answer> {
         let waits = |client: &&mut Client| match client.state {
@@ -227,6 +228,7 @@ impl Clients {
             self.operations[operation] = None;
             return None;
         }
+        let output = output?;
         client.seen[usize::from(client.key)] = client.request.leaves(output.seen);
         client.served = tick;
         client.state = State::Thinks(tick + self.random.below(2 * self.pace));
@@ -236,11 +238,13 @@ impl Clients {
         Some(Answer { position, client: client.id, sequence: client.sequence })
     }
 
-    /// What they asked for that may have been done, and what was read, each just behind an index;
-    /// and the order in which what is committed was done, and read.
+    /// What they asked for that may have been done, what was read, each just behind an index, and
+    /// what nodes submitted, some of it done at an index; and the order in which what is committed
+    /// was done, and read.
     pub fn operations(
         self,
         reads: Vec<(Index, Operation)>,
+        submitted: Vec<(Option<Index>, Operation)>,
         is_committed: impl Fn(Position) -> bool,
     ) -> (Vec<Operation>, Vec<usize>) {
         let (places, mut operations): (Vec<Position>, Vec<Operation>) =
@@ -251,6 +255,10 @@ impl Clients {
             // Of those that saw the same, whoever asked first saw it first.
             order.push((index, true, read.invoked, operations.len()));
             operations.push(read);
+        }
+        for (done, operation) in submitted {
+            order.extend(done.map(|index| (index, false, 0, operations.len())));
+            operations.push(operation);
         }
         order.sort_unstable();
         (operations, order.into_iter().map(|(.., at)| at).collect())

@@ -46,6 +46,8 @@ pub struct Settings {
     pub lease: u32,
     /// `quiet_ticks`.
     pub quiet: u32,
+    /// `machine_shape`.
+    pub shape: u32,
 }
 
 impl Default for Settings {
@@ -53,7 +55,7 @@ impl Default for Settings {
         let (base, heartbeat, cycle, window, cluster, seed) = (10, 3, 1, 256, 1, 1);
         let (log_bytes, frame, window_bytes) = (4096, 256, 16 * 1024);
         let (compact, keep, pace, snapshot_bytes) = (75, 32, 4096, 2048);
-        let (lease, quiet) = (0, 0);
+        let (lease, quiet, shape) = (0, 0, 0);
         Self {
             base,
             heartbeat,
@@ -71,6 +73,7 @@ impl Default for Settings {
             seed,
             lease,
             quiet,
+            shape,
         }
     }
 }
@@ -91,6 +94,7 @@ impl Settings {
         config.pace_bytes = self.pace;
         config.lease_ticks = self.lease;
         config.quiet_ticks = self.quiet;
+        config.machine_shape = self.shape;
         config
     }
 }
@@ -136,6 +140,8 @@ pub struct Cluster<M> {
     /// Pairs, sender first, between which nothing arrives.
     pub cuts: BTreeSet<(u8, u8)>,
     letters: u32,
+    /// How often a node was ever made: what each life is called.
+    pub lives: u64,
     /// Where nodes write their datagrams.
     buffer: Vec<u8>,
 }
@@ -143,7 +149,7 @@ pub struct Cluster<M> {
 impl<M> Default for Cluster<M> {
     fn default() -> Self {
         let (members, cuts) = (BTreeMap::new(), BTreeSet::new());
-        Self { members, flight: Vec::new(), cuts, letters: 0, buffer: Vec::new() }
+        Self { members, flight: Vec::new(), cuts, letters: 0, lives: 0, buffer: Vec::new() }
     }
 }
 
@@ -386,11 +392,13 @@ impl<M: Spoken> Cluster<M> {
 
     /// A node that does not run starts from its disk.
     pub fn start(&mut self, id: u8) -> Result<(), String> {
+        self.lives += 1;
+        let machine = M::born(self.lives);
         let member = self.member_mut(id)?;
         let disk = member.disk.take().ok_or_else(|| format!("{id} is running"))?;
         let memory = vec![0; member.settings.log_bytes];
         let kept = disk.clone();
-        match Node::recover(member.config.clone(), memory, disk, M::default()) {
+        match Node::recover(member.config.clone(), memory, disk, machine) {
             Ok(node) => {
                 member.node = Some(node);
                 Ok(())
@@ -406,7 +414,7 @@ impl<M: Spoken> Cluster<M> {
     pub fn recover(&self, id: u8, disk: Disk) -> Result<ClusterNode<M>, String> {
         let member = self.members.get(&id).ok_or_else(|| format!("no node {id}"))?;
         let memory = vec![0; member.settings.log_bytes];
-        let node = Node::recover(member.config.clone(), memory, disk, M::default());
+        let node = Node::recover(member.config.clone(), memory, disk, M::born(0));
         node.map_err(|error| format!("{error:?}"))
     }
 

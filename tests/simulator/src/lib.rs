@@ -6,7 +6,8 @@
 //! - `cluster`, `disk`, `ledger`, `words`, `forge`: nodes, what they keep, what they say;
 //! - `script`, `promises`: the language of `tests/scenarios`, and what must hold in every scenario;
 //! - `random`, `plan`: what a seed draws;
-//! - `registers`, `clients`: what the cluster is used for, and what its users see;
+//! - `registers`, `clients`, `readers`, `submitters`: what the cluster is used for, and what its
+//!   users see;
 //! - `network`, `faults`: what happens to letters, and to nodes;
 //! - `checkers`: what must hold after every step, whatever happened;
 //! - `register`, `linearizability`: whether what the clients saw is possible at all;
@@ -31,6 +32,7 @@ pub mod register;
 pub mod registers;
 pub mod runner;
 pub mod script;
+pub mod submitters;
 pub mod tally;
 pub mod timeline;
 pub mod trace;

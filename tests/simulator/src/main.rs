@@ -3,7 +3,7 @@
 //! Everything it can do is in the library; here are only its arguments and its words.
 
 use raft_simulator::plan::Plan;
-use raft_simulator::registers::Registers;
+use raft_simulator::registers::Shared;
 use raft_simulator::runner::{self, Limits, Report};
 use raft_simulator::tally::Count;
 use raft_simulator::timeline::{self, Cast, Span};
@@ -115,7 +115,7 @@ fn draw(seed: u64) -> String {
             down("a new disk", "gets a blank disk"),
             Span { name: "apart", begins: apart, ends: "the network is whole", down: false },
         ],
-        words: words::datagram::<Registers>,
+        words: words::datagram::<Shared>,
     };
     timeline::page(&cast, &moments)
 }

@@ -159,6 +159,8 @@ pub struct Plan {
     pub ballast: u32,
     /// How many there are that read machines, and not through the log.
     pub readers: u8,
+    /// Those that submit commands of their own.
+    pub submitters: Vec<u8>,
     /// How long a leader's lease lasts, for clocks within a tenth of the true time; mostly zero,
     /// for none. Where there are leases, the clocks of followers do not jump ahead: against that
     /// nothing helps.
@@ -219,6 +221,7 @@ impl Plan {
             temper,
             first_id,
             readers,
+            submitters: draw_submitters(&mut Random::new(seed, 14), first_id..first_id + count),
             lease,
             quiet,
             ticks: TROUBLE_TICKS + random.below(300),
@@ -271,6 +274,12 @@ fn draw_snapshots(nodes: &mut [Habits], seed: u64) -> (u32, u32) {
         node.keep = random.pick(&[frugal, frugal, 200]);
     }
     (random.pick(&[1, 40, 4096]), random.pick(&[0, 2_048, 8_192, 16_384]))
+}
+
+/// Of these nodes none, or so many in eight.
+fn draw_submitters(random: &mut Random, nodes: Range<u8>) -> Vec<u8> {
+    let share = random.pick(&[0, 0, 2, 5, 8]);
+    nodes.filter(|_| random.below(8) < share).collect()
 }
 
 fn draw_nodes(

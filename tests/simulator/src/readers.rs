@@ -139,7 +139,7 @@ impl World {
             let node = self.cluster.node(id);
             let node = node.map_err(|words| crate::checkers::Broken::new("simulator", words))?;
             let status = node.status();
-            let answer = Some(Answer { tick, found: node.machine().get(key) });
+            let answer = Some(Answer { tick, found: node.machine().inner().get(key) });
             let (client, request) = (FIRST + place as u32, Request::Get);
             let read = Operation { client, key, invoked: since, request, answer };
             self.readers.seen.push((status.applied, read));

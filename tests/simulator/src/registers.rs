@@ -1,14 +1,16 @@
-//! The machine of the histories: a few registers, and commands that tell who asked for them.
+//! The machine of the histories: a few registers, and commands that tell who asked for them; in
+//! front of them a table of sessions.
 //!
 //! Every command carries its client and a number, and answers with what the register held before,
 //! so that a lost, a doubled and a reordered command each change what somebody sees. Values are
 //! never written twice.
 
-use crate::ledger::fold;
-use crate::register::{Register, Request};
+use crate::ledger::{fold, hash};
+use crate::register::{self, Register};
 use crate::words::Spoken;
-use raft_core::{LoadError, Loader, Machine, Saver};
+use raft_core::{LoadError, Loader, Machine, Request, Saver, Sessions};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How many answers are remembered.
 const RECENT: usize = 20;
@@ -25,7 +27,7 @@ pub struct Command<'a> {
     /// Of which register.
     pub key: u8,
     /// What is asked of it.
-    pub request: Request,
+    pub request: register::Request,
     /// Bytes that mean nothing and take up room.
     pub ballast: &'a [u8],
 }
@@ -42,8 +44,13 @@ pub struct Registers {
     pub digest: u64,
 }
 
+/// Registers, and sessions in front of them: so few that somebody always makes way.
+pub type Shared = Sessions<Registers, SESSIONS, 16, 96>;
+/// How many sessions there are.
+pub const SESSIONS: usize = 3;
+
 /// What came of a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Output {
     /// Who asked.
     pub client: u8,
@@ -101,10 +108,49 @@ impl Machine for Registers {
     }
 }
 
-impl Spoken for Registers {
+impl Command<'_> {
+    /// What it says.
+    fn words(&self) -> String {
+        let Command { client, sequence, key, request, .. } = self;
+        format!("{client}.{sequence} {request} at {key}")
+    }
+}
+
+/// Text of which only a hash is kept, up to the word behind which a machine is this node's own.
+struct Replicated(u64);
+
+impl fmt::Write for Replicated {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text == "client" {
+            return Err(fmt::Error);
+        }
+        self.0 = fold(self.0, hash(text.as_bytes()));
+        Ok(())
+    }
+}
+
+/// Depends on all that is equal wherever as much was applied: registers, sessions, and what is
+/// remembered of each.
+pub fn fingerprint(machine: &Shared) -> u64 {
+    let mut text = Replicated(machine.inner().fingerprint());
+    // Sessions show what they remember in no other way. What follows is the node's own, and the
+    // error that ends it is meant.
+    let _ = fmt::write(&mut text, format_args!("{machine:?}"));
+    text.0
+}
+
+impl Spoken for Shared {
+    fn born(life: u64) -> Self {
+        Self::new(Registers::default(), life)
+    }
+
     fn say(body: &[u8]) -> Option<String> {
-        let command: Command<'_> = postcard::from_bytes(body).ok()?;
-        let Command { client, sequence, key, request, .. } = command;
-        Some(format!("{client}.{sequence} {request} at {key}"))
+        Some(match postcard::from_bytes::<Request<Command<'_>>>(body).ok()? {
+            Request::Bare(command) => command.words(),
+            Request::Open(life) => format!("a session for life {life}"),
+            Request::Numbered { session, sequence, command } => {
+                format!("{} as {sequence} of session {session}", command.words())
+            }
+        })
     }
 }

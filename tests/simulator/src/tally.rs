@@ -68,6 +68,12 @@ pub enum Count {
     NoLease,
     ReadsRefused,
     ReadsFailed,
+    Submitted,
+    SubmitsApplied,
+    SubmitsUnknown,
+    SessionsEvicted,
+    Repeated,
+    CommandsForwarded,
     Quiet,
     Woken,
     QuietEnds,
@@ -82,7 +88,7 @@ pub enum Count {
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 72] = [
+const ROWS: [(Count, &str); 78] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -144,6 +150,12 @@ const ROWS: [(Count, &str); 72] = [
     (Count::NoLease, "refusals of a node without a lease"),
     (Count::ReadsRefused, "refusals of a node at which others wait to read"),
     (Count::ReadsFailed, "reads that nobody answered in time"),
+    (Count::Submitted, "commands submitted by nodes"),
+    (Count::SubmitsApplied, "of them known to be applied, once"),
+    (Count::SubmitsUnknown, "of them of which nobody knows any more"),
+    (Count::SessionsEvicted, "sessions that made way for others"),
+    (Count::Repeated, "commands of a session that came again, at some node"),
+    (Count::CommandsForwarded, "datagrams with a command for whoever leads"),
     (Count::Quiet, "quiet times"),
     (Count::Woken, "quiet times that ended"),
     (Count::QuietEnds, "ends that became quiet, lost their leader and woke"),

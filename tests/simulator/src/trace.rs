@@ -1,7 +1,7 @@
 //! What happened in a history, moment by moment: folded into a hash always, kept when someone is
 //! going to read it.
 
-use crate::registers::Registers;
+use crate::registers::Shared;
 use raft_core::{Index, RoleName, Term};
 
 /// One thing that happened at one node.
@@ -89,7 +89,7 @@ pub fn words(moment: &Moment) -> String {
     let said = match &moment.what {
         What::Sent { letter, to, bytes } => {
             let said = match raft_core::wire::decode(bytes) {
-                Ok(datagram) => crate::words::datagram::<Registers>(&datagram),
+                Ok(datagram) => crate::words::datagram::<Shared>(&datagram),
                 Err(error) => format!("{error:?}"),
             };
             format!("sends #{letter} to {to}: {said}")

@@ -10,7 +10,10 @@ use raft_core::{
 };
 
 /// A machine whose commands can be told in words, and whose nodes can be copied and compared.
-pub trait Spoken: Machine + Default + Clone + PartialEq {
+pub trait Spoken: Machine + Clone + PartialEq {
+    /// A machine in its first state, in one life of a node.
+    fn born(life: u64) -> Self;
+
     /// What the bytes of a command say. `None` if they are no command.
     fn say(body: &[u8]) -> Option<String>;
 }
@@ -48,6 +51,10 @@ impl Machine for Words {
 }
 
 impl Spoken for Words {
+    fn born(_: u64) -> Self {
+        Self::default()
+    }
+
     fn say(body: &[u8]) -> Option<String> {
         postcard::from_bytes::<&str>(body).ok().map(str::to_owned)
     }

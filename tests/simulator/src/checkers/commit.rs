@@ -4,7 +4,7 @@ use super::{Book, Committed, Step, Verdict};
 use crate::clients::Answer;
 use crate::ledger::Stamp;
 use crate::registers::Command;
-use raft_core::{Configuration, Index, Kind, NodeId, NodeSet, RoleName, Term};
+use raft_core::{Configuration, Index, Kind, NodeId, NodeSet, Request, RoleName, Term};
 
 /// What a node knew to be committed it still holds, and knows.
 pub(super) fn commits_stay(_: &mut Book, step: &Step<'_>) -> Verdict {
@@ -63,15 +63,29 @@ fn remember(book: &mut Book, step: &Step<'_>, index: Index) -> Verdict {
             book.confirmed(Index(index), configuration);
         }
         if entry.kind == Kind::COMMAND {
-            asked_for(book, Index(index), entry.term, entry.body)?;
+            asked_for(book, step, Index(index), entry.term)?;
         }
     }
     Ok(())
 }
 
 /// Nothing is committed that nobody asked for, or more often than it was asked for.
-fn asked_for(book: &mut Book, index: Index, term: Term, body: &[u8]) -> Verdict {
-    let command: Command<'_> = postcard::from_bytes(body).map_err(|_| "no command")?;
+fn asked_for(book: &mut Book, step: &Step<'_>, index: Index, term: Term) -> Verdict {
+    let body = step.node.log().get(index).map(|entry| entry.body).unwrap_or_default();
+    let request: Request<Command<'_>> = postcard::from_bytes(body).map_err(|_| "no command")?;
+    let command = match request {
+        Request::Bare(command) => command,
+        // As often as it was sent on, and it is for sessions to apply it once.
+        Request::Numbered { command: Command { client, sequence, .. }, .. } => {
+            let known = book.deeds.contains_key(&(client, sequence));
+            let nobody = || format!("nobody submitted {client}.{sequence}, at {}", index.0);
+            return known.then_some(()).ok_or_else(nobody);
+        }
+        Request::Open(life) => {
+            let known = (1..=step.cluster.lives).contains(&life);
+            return known.then_some(()).ok_or_else(|| format!("{} opens for {life}", index.0));
+        }
+    };
     let (client, sequence) = (command.client, command.sequence);
     let proposed = book.proposed.get(index.0 as usize);
     if !proposed.is_some_and(|all| all.contains(&(term, client, sequence))) {

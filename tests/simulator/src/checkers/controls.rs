@@ -8,9 +8,13 @@ use crate::register::Request;
 use crate::registers::Command;
 use raft_core::{Fault, NodeSet, Position, Record, Storage};
 
+fn settings() -> Settings {
+    Settings { shape: <Shared as raft_core::Machine>::SHAPE, ..Settings::default() }
+}
+
 /// Three nodes, of which the first leads, and a command that all have applied.
 fn settled() -> (Registry, Checkers) {
-    let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+    let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
     let mut checkers = Checkers::new((1..=3).map(|id| (id, Nonce::FOUNDER)));
     checkers.founded(cluster.node(1).expect("it runs").configuration());
     cluster.node_mut(1).expect("it runs").campaign();
@@ -31,7 +35,7 @@ fn settled() -> (Registry, Checkers) {
 fn propose(cluster: &mut Registry, sequence: u32) -> Option<Position> {
     let request = Request::Put(9);
     let command = Command { client: 0, sequence, key: 1, request, ballast: &[] };
-    cluster.node_mut(1).ok()?.propose(&command).ok()
+    cluster.node_mut(1).ok()?.propose(&raft_core::Request::Bare(command)).ok()
 }
 
 /// What the named checker says of a settled node whose status is another than it should be.
@@ -108,7 +112,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
     let (cluster, mut checkers) = settled();
     drop(cluster);
     // Another cluster of the same names, in which node 3 leads a later term with an empty log.
-    let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+    let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
     for turn in ["heartbeat term=1 round=1", "pre-grant term=1 number=1", "grant term=2"] {
         let words: Vec<&str> = turn.split(' ').collect();
         let letter = cluster.forge(2, 3, 1, &forge(&words).expect("a datagram"));
@@ -129,7 +133,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
 fn a_second_entry_that_is_committed_at_one_place_is_unsafe() {
     let (cluster, mut checkers) = settled();
     drop(cluster);
-    let mut cluster = Registry::found(&[1, 2, 3], &Settings::default()).expect("a cluster");
+    let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
     let append = Forge::new(4, 0, 2).number(1).number(0).number(2).signed(2);
     let letter = cluster.forge(1, 3, 1, &append.word(2, "x").word(0, "y").done());
     cluster.flight.clear();
@@ -309,8 +313,7 @@ fn a_leader_that_counts_copies_of_an_earlier_term_is_told() {
 #[test]
 fn members_that_change_out_of_turn_are_told() {
     let (cluster, mut checkers) = settled();
-    let other =
-        Cluster::<Registers>::found(&[1, 2, 3, 4], &Settings::default()).expect("a cluster");
+    let other = Cluster::<Shared>::found(&[1, 2, 3, 4], &settings()).expect("a cluster");
     checkers.views[0].configuration.clone_from(other.node(1).expect("it runs").configuration());
     let mut told = |lie: fn(&mut View, &mut Status)| {
         let node = cluster.node(1).expect("it runs");

@@ -1,6 +1,7 @@
 //! What machines see: only what is committed and their own disk holds, everywhere the same.
 
 use super::{Book, Step, Verdict};
+use crate::registers::fingerprint;
 
 /// A machine never outruns the commit, nor what its own disk would still have after a power cut.
 pub(super) fn apply_follows_commit(_: &mut Book, step: &Step<'_>) -> Verdict {
@@ -29,7 +30,7 @@ pub(super) fn machines_agree(book: &mut Book, step: &Step<'_>) -> Verdict {
     if book.digests.len() <= place {
         book.digests.resize(place + 1, None);
     }
-    let digest = step.node.machine().fingerprint();
+    let digest = fingerprint(step.node.machine());
     if *book.digests[place].get_or_insert(digest) != digest {
         return Err(format!("{}'s machine is in another state at {place}", step.id));
     }

@@ -11,6 +11,7 @@ mod election;
 mod log;
 mod machine;
 mod membership;
+mod once;
 mod promise;
 mod storage;
 mod work;
@@ -18,7 +19,7 @@ mod work;
 use crate::cluster::{Cluster, ClusterNode};
 use crate::disk::Disk;
 use crate::ledger::{Ledger, Stamp};
-use crate::registers::Registers;
+use crate::registers::Shared;
 use raft_core::wire::{Chunk, Datagram, Message, decode};
 use raft_core::{Ballot, Configuration, Index, NodeId, Nonce, RoleName, Status, Term};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,9 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use work::Turn;
 
 /// A cluster of the histories.
-pub type Registry = Cluster<Registers>;
+pub type Registry = Cluster<Shared>;
 /// One of its nodes.
-pub type RegistryNode = ClusterNode<Registers>;
+pub type RegistryNode = ClusterNode<Shared>;
 
 /// A promise that was not kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +139,10 @@ pub struct Book {
     applied: BTreeMap<(u8, u32), u32>,
     /// The highest place of a command that a client was told of.
     answered: Index,
+    /// What nodes submitted, by client and number.
+    pub deeds: BTreeMap<(u8, u32), once::Deed>,
+    /// Every session that was ever opened.
+    pub sessions: BTreeSet<u64>,
     /// Commands that were committed twice, because they were asked for twice.
     pub twice: u64,
 }

@@ -19,7 +19,7 @@ pub(super) fn promises_are_durable(
     let datagram = wire::decode(bytes).map_err(|error| format!("{id} sends {error:?}"))?;
     let disk = cluster.disk(id).ok_or("a datagram of nobody")?;
     let kept = &disk.account.flushed;
-    let said = || words::datagram::<crate::registers::Registers>(&datagram);
+    let said = || words::datagram::<crate::registers::Shared>(&datagram);
     let promised = match datagram.message {
         Message::VoteRequest(VoteRequest { last, .. }) => Some(last.get()),
         // What is below the base is committed, and in the snapshot.

@@ -46,9 +46,9 @@ pub struct Turn {
 ///
 /// Without any input between them, a node writes each peer at most a window of entries, each in a
 /// datagram of its own, and before and after the flush one sign of life, one answer and one
-/// "I would"; and of one snapshot each byte at most twice, a few of them in each piece. A flush
-/// writes a ballot, and entries in two runs at most: the ring has one end. Of events there are four
-/// kinds, and each is told once.
+/// "I would", and to whoever leads a command of its own; and of one snapshot each byte at most
+/// twice, a few of them in each piece. A flush writes a ballot, and entries in two runs at most:
+/// the ring has one end. Of events there are four kinds, and each is told once.
 pub(super) fn no_step_over_its_bound(turn: &Turn) -> Verdict {
     let entries = turn.window.min(u32::try_from(turn.last.0).unwrap_or(u32::MAX));
     let packets = turn.peers * (entries + 6);

@@ -26,7 +26,9 @@ pub(super) fn burst(world: &mut World, _: u8) -> Outcome {
             world.wounds.bursts += 1;
             let (sequence, request) = (world.wounds.bursts, Request::Get);
             let command = Command { client: NOBODY, sequence, key: 0, request, ballast: &[] };
-            let Ok(at) = world.node_mut(id)?.propose(&command) else { break };
+            let Ok(at) = world.node_mut(id)?.propose(&raft_core::Request::Bare(command)) else {
+                break;
+            };
             world.checkers.proposed(at, NOBODY, sequence);
             world.tally.add(Count::Burst);
             world.look(id)?;

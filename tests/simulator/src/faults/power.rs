@@ -93,6 +93,7 @@ pub(super) fn start(world: &mut World, id: u8) -> Outcome {
     match world.cluster.start(id) {
         Ok(()) => {
             world.tally.add(Count::Restarts);
+            world.submitters.forget(id);
             world.note_fault(id, 1, || "starts".to_owned());
             let extra_wait = world.station(id).extra_wait;
             world.node_mut(id)?.set_extra_wait(extra_wait);

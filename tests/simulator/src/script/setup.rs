@@ -108,6 +108,7 @@ fn settings(words: &[&str]) -> Result<Settings, String> {
         seed: number("seed", u64::from(normal.seed))? as u32,
         lease: number("lease", u64::from(normal.lease))? as u32,
         quiet: number("quiet", u64::from(normal.quiet))? as u32,
+        shape: normal.shape,
     })
 }
 

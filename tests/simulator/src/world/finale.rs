@@ -9,6 +9,7 @@ use super::station::Repair;
 use crate::checkers::{Broken, Outcome};
 use crate::faults;
 use crate::plan::Temper;
+use crate::registers::fingerprint;
 use crate::tally::Count;
 use raft_core::{Index, Kind, NodeId, RoleName, Status};
 
@@ -59,7 +60,7 @@ impl World {
         let patience = 30 * self.clients.patience;
         let served = self.until(patience, |world| {
             let all = world.clients.all.iter().all(|it| it.served > start);
-            all && world.readers.are_served(start)
+            all && world.readers.are_served(start) && world.submitters.are_served(spared, start)
         })?;
         if !served {
             return Err(lost("a client is stuck"));
@@ -234,11 +235,12 @@ impl World {
             let status = node.status();
             // A transfer that began in the trouble may still make another one lead.
             let settled = status.applied == status.last && status.transferring.is_none();
-            settled.then(|| (status.last, node.machine().digest))
+            settled.then(|| (status.last, fingerprint(node.machine())))
         });
         let first = states.next().flatten();
         let led = self.common_leader(spared).is_some();
-        led && self.clients.are_idle() && first.is_some() && states.all(|state| state == first)
+        let idle = self.clients.are_idle() && self.submitters.are_idle(spared);
+        led && idle && first.is_some() && states.all(|state| state == first)
     }
 
     /// Every command that was ever answered is in every healthy machine.

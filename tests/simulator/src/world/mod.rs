@@ -20,9 +20,11 @@ use crate::plan::Plan;
 use crate::random::Random;
 use crate::readers::Readers;
 use crate::recorder::{Place, Recorder};
+use crate::registers::{SESSIONS, Shared};
+use crate::submitters::Submitters;
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
-use raft_core::{ClusterId, Identity, NodeId, Nonce, RoleName};
+use raft_core::{ClusterId, Identity, Machine, NodeId, Nonce, Request, RoleName};
 use std::mem::take;
 
 pub(crate) use station::Repair;
@@ -45,6 +47,8 @@ pub struct World {
     pub clients: Clients,
     /// Who reads their machines.
     pub readers: Readers,
+    /// Which of them are clients themselves.
+    pub submitters: Submitters,
     /// Who watches them.
     pub checkers: Checkers,
     /// What is kept of it.
@@ -106,6 +110,7 @@ impl World {
                 seed: habits.seed,
                 lease: plan.lease,
                 quiet: plan.quiet,
+                shape: <Shared as Machine>::SHAPE,
             };
             let identity = match nonce(id) {
                 Nonce::FOUNDER => {
@@ -127,6 +132,7 @@ impl World {
             network: Network::new(plan.link.clone(), random(3)),
             clients: Clients::new(&plan, random(4)),
             readers: Readers::new(&plan, random(113)),
+            submitters: Submitters::new(&plan, random(114)),
             checkers,
             recorder,
             tally: Tally::default(),
@@ -160,8 +166,16 @@ impl World {
         self.tally.add_many(Count::Admitted, self.checkers.book.admitted.len() as u64);
         self.tally.add_many(Count::TwiceApplied, self.checkers.book.twice);
         let (hash, checkers) = (self.recorder.hash, &self.checkers);
+        let evicted = checkers.book.sessions.len().saturating_sub(SESSIONS);
+        self.tally.add_many(Count::SessionsEvicted, evicted as u64);
+        let deed = |(tag, operation)| {
+            let deed = checkers.book.deeds.get(&tag).and_then(|deed| deed.done);
+            (deed.map(|(index, _)| index), operation)
+        };
+        let submitted = self.submitters.operations.into_iter().map(deed).collect();
+        let is_committed = |at| checkers.is_committed(at);
         let (operations, order) =
-            self.clients.operations(self.readers.seen, |at| checkers.is_committed(at));
+            self.clients.operations(self.readers.seen, submitted, is_committed);
         (Ended { hash, tally: self.tally, operations, order, outcome }, self.recorder)
     }
 
@@ -191,6 +205,7 @@ impl World {
         }
         self.let_clients_ask()?;
         self.let_readers_ask()?;
+        self.let_nodes_submit()?;
         if self.tick.is_multiple_of(256) {
             for id in self.plan.ids().filter(|&id| self.cluster.node(id).is_ok()) {
                 self.checkers.look_deep(id, &self.cluster)?;
@@ -270,12 +285,13 @@ impl World {
             }
             self.wake(id)?;
             let node = self.node_mut(id)?;
-            let outcome = node.propose(&command);
+            let request = Request::Bare(command);
+            let outcome = node.propose(&request);
             let place = self.place(id);
             self.recorder.proposed(place, outcome.ok().map(|at| at.index), || {
                 let mut body = [0; 128];
-                let body = postcard::to_slice(&command, &mut body).unwrap_or_default();
-                let words = crate::registers::Registers::say(body).unwrap_or_default();
+                let body = postcard::to_slice(&request, &mut body).unwrap_or_default();
+                let words = Shared::say(body).unwrap_or_default();
                 (words, outcome.map(|at| at.index).map_err(|error| format!("{error:?}")))
             });
             match outcome {

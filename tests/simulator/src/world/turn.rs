@@ -10,14 +10,15 @@ use crate::cluster::Letter;
 use crate::faults;
 use crate::network::Fate;
 use crate::plan::Flushing;
-use crate::registers::Registers;
+use crate::registers::Shared;
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
-use raft_core::RoleName;
-use raft_core::{Event, Fault};
+use raft_core::{Event, Fault, Reply, RoleName};
 
 /// What a piece of a snapshot begins with.
 const CHUNK: u8 = 8;
+/// The kind of a command on its way to whoever leads.
+const FORWARD: u8 = 12;
 
 impl World {
     /// A node's clock moves, if it has one; whoever sleeps or stands still is told later.
@@ -173,6 +174,7 @@ impl World {
         self.send(id, most, &mut turn)?;
         self.apply(id, &mut turn)?;
         self.poll_reads(id)?;
+        self.poll_submitted(id)?;
         self.count_quiet(id);
         let mut failed = false;
         while let Some(event) = self.node_mut(id)?.poll_event() {
@@ -200,6 +202,8 @@ impl World {
             let letter = Letter { number, from: id, to, damaged: false, bytes };
             self.checkers.sent(id, to, letter.datagram(), &self.cluster)?;
             let is_chunk = letter.datagram().first() == Some(&CHUNK);
+            let is_forward = letter.datagram().first().is_some_and(|tag| tag & 0x1f == FORWARD);
+            self.tally.add_many(Count::CommandsForwarded, is_forward.into());
             turn.chunks += u32::from(is_chunk);
             turn.packets += u32::from(!is_chunk);
             self.tally.add_many(Count::Chunks, u64::from(is_chunk));
@@ -279,15 +283,28 @@ impl World {
     }
 
     fn apply(&mut self, id: u8, turn: &mut Turn) -> Outcome {
-        while let Some(applied) = self.node_mut(id)?.apply() {
+        loop {
+            let before = self.node_mut(id)?.machine().inner().count;
+            let Some(applied) = self.node_mut(id)?.apply() else { break };
             turn.applied += 1;
             self.look(id)?;
             let (place, tick) = (self.place(id), self.tick);
             let node = self.cluster.node(id).map_err(|words| Broken::new("simulator", words))?;
-            let (index, digest) = (applied.position.index, node.machine().digest);
-            let body = || node.log().get(index).and_then(|entry| Registers::say(entry.body));
+            let registers = node.machine().inner();
+            let (index, digest, seen) =
+                (applied.position.index, registers.digest, registers.count - before);
+            let body = || node.log().get(index).and_then(|entry| Shared::say(entry.body));
             self.recorder.applied(place, index, digest, || body().unwrap_or_default());
-            if let Some(answer) = self.clients.applied(id, applied.position, applied.output, tick) {
+            self.checkers.applied(id, index, &applied.output, seen)?;
+            let output = match applied.output {
+                Reply::Bare(output) => Some(output),
+                Reply::Repeated { .. } => {
+                    self.tally.add(Count::Repeated);
+                    None
+                }
+                _ => None,
+            };
+            if let Some(answer) = self.clients.applied(id, applied.position, output, tick) {
                 self.tally.add(Count::Answers);
                 self.checkers.answered(&answer)?;
             }
