@@ -34,10 +34,11 @@ pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::read::Reads;
 pub use self::read::{READS_MAX, ReadError, ReadOutcome, ReadTicket};
+pub(crate) use self::receive::Given;
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::snapshot::Snapshots;
-pub(crate) use self::snapshot::Stage;
+pub(crate) use self::snapshot::{Stage, Staging};
 use self::term_guard::TermGuard;
 pub use self::transfer::TransferError;
 use self::transmit::Turn;
@@ -219,10 +220,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A frame came in, from wherever.
     #[inline(never)]
-    pub(crate) fn receive(&mut self, frame: Frame<'_>) {
+    pub(crate) fn receive<'a>(&mut self, frame: Frame<'a>) -> Given<'a> {
         self.counters.received = self.counters.received.saturating_add(1);
-        let outcome = self.take(frame);
+        let mut given = Given::Nothing;
+        let outcome = self.take(frame, &mut given);
         self.close(outcome);
+        given
     }
 
     /// A client's command, encoded straight into the log.

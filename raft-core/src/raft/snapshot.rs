@@ -4,13 +4,13 @@
 //! together. What is staged belongs to a snapshot, never to a leader or a term: whoever sends the
 //! same one goes on where the last one ended.
 
-use super::receive::WantsAnswer;
+use super::receive::Given;
 use super::{Raft, Role, Stop};
 use crate::configuration::Configuration;
 use crate::macros::note;
-use crate::status::{DropReason, Fault};
-use crate::types::{Index, Position, Round, Snapshot, Term};
-use crate::wire::{Frame, Staged};
+use crate::status::Fault;
+use crate::types::{Index, NodeId, Position, Snapshot, Term};
+use crate::wire::{Chunk, Staged};
 
 /// The snapshot of a node, and the one that it is being sent.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -67,8 +67,8 @@ impl Stage {
 
 /// What storage is to be given of a snapshot.
 pub(crate) struct Staging<'a> {
-    /// The stage begins anew, for this one.
-    pub(crate) begins: Option<Snapshot>,
+    /// Whether the stage begins anew.
+    pub(crate) begins: bool,
     pub(crate) offset: u32,
     pub(crate) bytes: &'a [u8],
 }
@@ -159,33 +159,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.close(adopted.map_err(Stop::Fault));
     }
 
-    /// A frame came in that holds a piece of a snapshot.
+    /// A leader sends a piece of its snapshot.
     #[cold]
-    #[inline(never)]
-    pub(crate) fn receive_chunk<'a>(&mut self, frame: Frame<'a>) -> Option<Staging<'a>> {
-        self.counters.received = self.counters.received.saturating_add(1);
-        let (staging, outcome) = match self.take_chunk(frame) {
-            Ok(staging) => (staging, Ok(())),
-            Err(stop) => (None, Err(stop)),
-        };
-        self.close(outcome);
-        staging
-    }
-
-    fn take_chunk<'a>(&mut self, frame: Frame<'a>) -> Result<Option<Staging<'a>>, Stop> {
-        let (term, chunk) = self.open(frame)?.chunk().ok_or(DropReason::Malformed)?;
-        self.meet(frame.from, term, Round(u64::from(chunk.offset)), WantsAnswer::Yes)?;
-        let committed = self.committed;
-        let following = self.follow(frame.from)?;
+    pub(super) fn take_chunk<'a>(
+        &mut self,
+        from: NodeId,
+        chunk: &Chunk<'a>,
+        given: &mut Given<'a>,
+    ) -> Result<(), Stop> {
+        let (committed, term) = (self.committed, self.ballot.term);
+        let following = self.follow(from)?;
         following.owes_stage = true;
-        let mut begins = None;
+        let mut begins = false;
         if let Some(snapshot) = chunk.begins {
             let last = snapshot.last.index;
             if last <= committed {
                 // What is committed is in every leader's log.
                 following.verified = following.verified.max(last);
                 following.owes = true;
-                return Ok(None);
+                return Ok(());
             }
             match &self.snapshots.stage {
                 Some(stage) if stage.snapshot == snapshot => {}
@@ -193,23 +185,26 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 Some(stage) if stage.term == term && stage.snapshot.last.index > last => {}
                 _ => {
                     self.snapshots.stage = Some(Stage::new(snapshot, 0));
-                    begins = Some(snapshot);
+                    begins = true;
                 }
             }
         }
-        let Some(stage) = &mut self.snapshots.stage else { return Ok(None) };
+        let Some(stage) = &mut self.snapshots.stage else {
+            return Ok(());
+        };
         let rest = stage.snapshot.bytes - stage.held;
         let bytes = u32::try_from(chunk.bytes.len()).ok().filter(|&bytes| bytes <= rest);
         let (Some(bytes), true) = (bytes, stage.snapshot.checksum == chunk.checksum) else {
-            return Ok(None);
+            return Ok(());
         };
         stage.term = term;
         if chunk.offset != stage.held {
-            return Ok(None);
+            return Ok(());
         }
         stage.held += bytes;
         self.snapshots.unflushed = true;
-        Ok(Some(Staging { begins, offset: chunk.offset, bytes: chunk.bytes }))
+        *given = Given::Piece(Staging { begins, offset: chunk.offset, bytes: chunk.bytes });
+        Ok(())
     }
 
     /// How much of a snapshot this node holds, for its leader.
