@@ -60,7 +60,7 @@
 //!
 //! A file uses only what stands above it:
 //!
-//! - `bytes`, `number`, `types`, `node_set`, `random`, `config`: words of the protocol, settings;
+//! - `bytes`, `number`, `checksum`, `types`, `node_set`, `random`, `config`: words of the protocol, settings;
 //! - `quorum`, `configuration`: who votes, what a majority of them is, whose storage is whose;
 //! - `log`: entries in a fixed piece of memory, encoded as on the wire;
 //! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;
@@ -84,6 +84,7 @@
 extern crate std;
 
 mod bytes;
+mod checksum;
 mod clock;
 mod config;
 mod configuration;

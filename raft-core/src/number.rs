@@ -40,22 +40,32 @@ pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 impl Reader<'_> {
     /// `None` if it is cut short or needs more than 63 bits.
     pub(crate) fn number(&mut self) -> Option<u64> {
-        let [number] = self.numbers()?;
+        let mut number = [0];
+        self.fill(&mut number, 0b100, &[u64::MAX; 4])?;
+        let [number] = number;
         Some(number)
     }
 
-    /// Several at once. `None` if one of them is cut short or needs more than 63 bits.
-    pub(crate) fn numbers<const N: usize>(&mut self) -> Option<[u64; N]> {
-        let mut numbers = [0; N];
-        self.fill(&mut numbers)?;
-        Some(numbers)
+    pub(crate) fn word(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
     }
 
-    /// One function for every count on a board, where size matters; on a host one for each.
+    /// Several at once, each below the limit that the next two bits of `kinds` name, until only one
+    /// bit is left of it. `None` if one of them is not, is cut short or needs more than 63 bits.
+    ///
+    /// One function for all on a board, where size matters; on a host one for each caller.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn fill(&mut self, numbers: &mut [u64]) -> Option<()> {
+    pub(crate) fn fill(
+        &mut self,
+        numbers: &mut [u64],
+        mut kinds: u16,
+        limits: &[u64; 4],
+    ) -> Option<()> {
         let mut bytes = self.0.iter();
         for number in numbers {
+            if kinds == 1 {
+                break;
+            }
             let (mut sum, mut shift) = (0, 0);
             loop {
                 let byte = *bytes.next()?;
@@ -69,13 +79,13 @@ impl Reader<'_> {
                     return None;
                 }
             }
+            if sum >= *limits.get(usize::from(kinds & 3))? {
+                return None;
+            }
             *number = sum;
+            kinds >>= 2;
         }
         self.0 = bytes.as_slice();
         Some(())
-    }
-
-    pub(crate) fn word(&mut self) -> Option<u32> {
-        u32::try_from(self.number()?).ok()
     }
 }

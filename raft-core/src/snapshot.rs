@@ -9,8 +9,8 @@
 //! ...                      what the machine saved
 //! ```
 
+use crate::checksum::crc32;
 use crate::configuration::Configuration;
-use crc::{CRC_32_ISO_HDLC, Crc, Digest, NoTable};
 use postcard::{de_flavors, ser_flavors};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -19,8 +19,6 @@ pub(crate) const VERSION: u8 = 0;
 /// The longest head, machine's format included.
 pub(crate) const HEAD_BYTES_MAX: usize = 2 + Configuration::BYTES_MAX + 2;
 
-/// Without a table: its kilobyte is dear on a board.
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 /// Pieces in which snapshots go through memory.
 const PIECE_BYTES: usize = 32;
 /// What [`Loader::value`] can hold of a value's strings, floating-point numbers and bytes at once.
@@ -35,7 +33,7 @@ type Source<'a> = &'a mut dyn FnMut(u32, &mut [u8]) -> Option<()>;
 /// storage that fails stops the node.
 pub struct Saver<'a> {
     sink: Sink<'a>,
-    digest: Digest<'static, u32, NoTable>,
+    checksum: u32,
     piece: heapless::Vec<u8, PIECE_BYTES>,
     /// How much went to the sink. `None` if it took no more, or there is too much to count.
     passed: Option<u32>,
@@ -43,9 +41,7 @@ pub struct Saver<'a> {
 
 impl<'a> Saver<'a> {
     pub(crate) fn new(sink: Sink<'a>) -> Self {
-        static TABLELESS: Crc<u32, NoTable> = CRC;
-        let piece = heapless::Vec::new();
-        Self { sink, digest: TABLELESS.digest(), piece, passed: Some(0) }
+        Self { sink, checksum: 0, piece: heapless::Vec::new(), passed: Some(0) }
     }
 
     /// Adds bytes. The machine must know how many when it reads them again.
@@ -64,7 +60,7 @@ impl<'a> Saver<'a> {
     /// Ends it; gives length and checksum, unless something went wrong.
     pub(crate) fn finish(mut self) -> Option<(u32, u32)> {
         self.pass();
-        self.passed.map(|bytes| (bytes, self.digest.finalize()))
+        self.passed.map(|bytes| (bytes, self.checksum))
     }
 
     fn byte(&mut self, byte: u8) {
@@ -76,7 +72,7 @@ impl<'a> Saver<'a> {
     }
 
     fn pass(&mut self) {
-        self.digest.update(&self.piece);
+        self.checksum = crc32(self.checksum, &self.piece);
         self.passed = self.passed.and_then(|offset| {
             (self.sink)(offset, &self.piece)?;
             offset.checked_add(u32::try_from(self.piece.len()).ok()?)
@@ -168,13 +164,12 @@ impl<'a> Loader<'a> {
 
     /// The checksum of all that is left.
     pub(crate) fn checksum(mut self) -> Option<u32> {
-        let mut digest = CRC.digest();
-        let mut piece = [0; PIECE_BYTES];
+        let (mut checksum, mut piece) = (0, [0; PIECE_BYTES]);
         while self.left() > 0 {
             let length = PIECE_BYTES.min(self.left() as usize);
-            digest.update(self.part(&mut piece, length).ok()?);
+            checksum = crc32(checksum, self.part(&mut piece, length).ok()?);
         }
-        Some(digest.finalize())
+        Some(checksum)
     }
 
     fn part<'b>(&mut self, buffer: &'b mut [u8], length: usize) -> Result<&'b [u8], LoadError> {

@@ -8,7 +8,7 @@ use syn::Expr;
 /// The modules of raft-core, from what needs nothing to what needs everything. A module may use
 /// those of its own row and of the rows above it.
 const LAYERS: &[&[&str]] = &[
-    &["macros", "bytes", "number"],
+    &["macros", "bytes", "number", "checksum"],
     &["types", "node_set", "random"],
     &["quorum", "config"],
     &["configuration"],

@@ -17,12 +17,12 @@ use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log, UnfitMemory};
 use crate::machine::{Applied, Machine};
-use crate::raft::{Change, ChangeError, Kept, ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Change, ChangeError, Given, Kept, ProposeError, Raft, TransferError, Unwritten};
 use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
 use crate::types::{Index, NodeId, Position};
-use crate::wire::{CHUNK_TAG, FORWARD_TAG, Frame, Packet, Recipient};
+use crate::wire::{Frame, Packet, Recipient};
 
 /// One member of a cluster. Its methods are of four kinds.
 ///
@@ -164,10 +164,10 @@ where
 
     /// A frame came in. Whatever it holds, it does no harm; what is dropped is counted.
     pub fn receive(&mut self, frame: Frame<'_>) {
-        match frame.bytes.first() {
-            Some(&CHUNK_TAG) => self.receive_chunk(frame),
-            Some(&FORWARD_TAG) => self.receive_forwarded(frame),
-            _ => self.raft.receive(frame),
+        match self.raft.receive(frame) {
+            Given::Nothing => {}
+            Given::Piece(staging) => self.stage(&staging),
+            Given::Command(body) => self.take_command(body),
         }
     }
 
@@ -315,7 +315,7 @@ where
             term: raft.term(),
             leader: raft.leader(),
             transferring: raft.transferring(),
-            oversize: self.oversize.map(|(_, bytes)| bytes),
+            oversize: self.oversize.map(|(_, bytes)| bytes).or(raft.refused()),
             unequal_settings: raft.has_unequal_settings(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,

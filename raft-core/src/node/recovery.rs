@@ -125,6 +125,7 @@ where
     }
     let Identity { membership, nonce, settings, id, .. } = *identity;
     kept.nonce = nonce;
+    kept.snapshot_bytes_max = storage.snapshot_bytes_max();
     kept.base_configuration = Configuration::of_founders(membership, settings);
     let snapshot = kept.snapshot;
     if snapshot != Snapshot::NONE {

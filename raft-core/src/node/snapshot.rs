@@ -6,12 +6,11 @@
 use super::{FlushError, Node};
 use crate::configuration::Configuration;
 use crate::machine::Machine;
-use crate::raft::Stage;
+use crate::raft::{Stage, Staging};
 use crate::snapshot::{HEAD_BYTES_MAX, LoadError, Loader, Saver, VERSION};
 use crate::status::{ApplyFault, Fault};
 use crate::storage::{Part, Record, Storage};
-use crate::types::{Index, NodeId, Position, Snapshot};
-use crate::wire::Frame;
+use crate::types::{NodeId, Position, Snapshot};
 
 /// Why no snapshot was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,24 +193,20 @@ where
         Ok(())
     }
 
-    /// A frame came in that holds a piece of a snapshot: it goes on the stage.
+    /// A piece of a snapshot came in: it goes on the stage.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_chunk(&mut self, frame: Frame<'_>) {
-        let bytes_max = self.storage.snapshot_bytes_max();
-        let Some(staging) = self.raft.receive_chunk(frame, bytes_max) else {
-            if let Some(bytes) = self.raft.refused() {
-                self.oversize = Some((Index::ZERO, bytes));
-            }
-            return;
-        };
-        let begun = staging
-            .begins
-            .map_or(Ok(()), |snapshot| self.storage.write(Record::Stage { snapshot, held: 0 }));
-        let chunk = Record::Chunk { offset: staging.offset, bytes: staging.bytes };
-        if begun.and_then(|()| self.storage.write(chunk)).is_err() {
+    pub(super) fn stage(&mut self, staging: &Staging<'_>) {
+        let Some(stage) = self.raft.stage_mut() else { return };
+        let (snapshot, unchecked) = (stage.snapshot, stage.unchecked());
+        let Staging { begins, offset, bytes } = *staging;
+        let mut written = Ok(());
+        if begins {
+            written = self.storage.write(Record::Stage { snapshot, held: 0 });
+        }
+        if written.and_then(|()| self.storage.write(Record::Chunk { offset, bytes })).is_err() {
             self.raft.fail(Fault::Storage);
-        } else if let Some(snapshot) = self.raft.stage_mut().as_ref().and_then(Stage::unchecked) {
+        } else if unchecked.is_some() {
             let sound = adds_up(&mut self.storage, Part::Stage, &snapshot);
             Stage::checked(self.raft.stage_mut(), sound);
         }

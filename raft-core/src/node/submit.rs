@@ -8,7 +8,6 @@ use crate::machine::Machine;
 use crate::session::{Sessions, SubmitError, Submitted};
 use crate::storage::Storage;
 use crate::types::{NodeId, Term};
-use crate::wire::Frame;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,12 +91,10 @@ where
         Some((leader, length))
     }
 
-    /// A member wants a command applied: it is taken in if this node leads and its machine knows
-    /// the command.
+    /// A member wants a command applied: it is taken in if the machine knows the command.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_forwarded(&mut self, frame: Frame<'_>) {
-        let Some(body) = self.raft.receive_forwarded(frame) else { return };
+    pub(super) fn take_command(&mut self, body: &[u8]) {
         if let Ok((_, [])) = postcard::take_from_bytes::<M::Command<'_>>(body) {
             let copy = |room: &mut [u8]| {
                 room.get_mut(..body.len())?.copy_from_slice(body);

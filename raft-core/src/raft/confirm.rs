@@ -6,7 +6,7 @@
 //! less than the leader's own first entry: everything before that is committed once it is.
 
 use super::role::Leading;
-use super::{Raft, Role};
+use super::{Raft, Role, Stop};
 use crate::node_set::NodeSet;
 use crate::status::DropReason;
 use crate::types::{Index, NodeId, Round};
@@ -114,8 +114,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A member wants to read.
     #[cold]
-    pub(super) fn read_asked(&mut self, from: NodeId, number: u32) -> Result<(), DropReason> {
-        let Role::Leader(leading) = &mut self.role else { return Err(DropReason::Unexpected) };
+    pub(super) fn read_asked(&mut self, from: NodeId, number: u32) -> Result<(), Stop> {
+        let Role::Leader(leading) = &mut self.role else {
+            return Err(DropReason::Unexpected.into());
+        };
         let peer = leading.follower(from).ok_or(DropReason::Unexpected)?;
         let before = core::mem::replace(&mut peer.question, number);
         if before != number || !leading.questions.contain(from) {

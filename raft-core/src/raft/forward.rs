@@ -1,12 +1,10 @@
 //! A command on its way from a follower to whoever leads, as bytes that mean nothing here. It is
 //! not remembered that it was sent: whoever wants it applied knows whether it was.
 
-use super::receive::WantsAnswer;
-use super::{Raft, Role, Stop};
+use super::Raft;
 use crate::config::Config;
 use crate::status::DropReason;
-use crate::types::Round;
-use crate::wire::{self, Datagram, Forward, Frame, Message};
+use crate::wire::{self, Datagram, Forward, Message};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// How long something that was sent may take to come true.
@@ -33,28 +31,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Some(length)
     }
 
-    /// A command came in from a member, and this node leads.
-    pub(crate) fn receive_forwarded<'a>(&mut self, frame: Frame<'a>) -> Option<&'a [u8]> {
-        self.counters.received = self.counters.received.saturating_add(1);
-        let (command, outcome) = match self.take_forwarded(frame) {
-            Ok(command) => (Some(command), Ok(())),
-            Err(stop) => (None, Err(stop)),
-        };
-        self.close(outcome);
-        command
-    }
-
     /// The machine does not know the command: nobody must be made to apply it.
     pub(crate) fn drop_unknown_command(&mut self) {
         self.counters.drop_one(DropReason::Malformed);
-    }
-
-    fn take_forwarded<'a>(&mut self, frame: Frame<'a>) -> Result<&'a [u8], Stop> {
-        let (term, forward) = self.open(frame)?.forward().ok_or(DropReason::Malformed)?;
-        self.meet(frame.from, term, Round(0), WantsAnswer::No)?;
-        match &self.role {
-            Role::Leader(_) => Ok(forward.command),
-            _ => Err(DropReason::Unexpected.into()),
-        }
     }
 }

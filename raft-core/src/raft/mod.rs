@@ -34,10 +34,11 @@ pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;
 use self::read::Reads;
 pub use self::read::{READS_MAX, ReadError, ReadOutcome, ReadTicket};
+pub(crate) use self::receive::Given;
 use self::role::Following;
 pub(crate) use self::role::Role;
 use self::snapshot::Snapshots;
-pub(crate) use self::snapshot::Stage;
+pub(crate) use self::snapshot::{Stage, Staging};
 use self::term_guard::TermGuard;
 pub use self::transfer::TransferError;
 use self::transmit::Turn;
@@ -104,6 +105,8 @@ pub(crate) struct Kept {
     pub(crate) configured_at: Index,
     pub(crate) ballot: Ballot,
     pub(crate) snapshot: Snapshot,
+    /// How long one may be that there is room for.
+    pub(crate) snapshot_bytes_max: u32,
     pub(crate) stage: Option<Stage>,
     pub(crate) committed: Index,
     /// Why the machine can't follow, if it can't.
@@ -177,7 +180,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             unjudged,
             base_configuration: kept.base_configuration,
             committed,
-            snapshots: Snapshots::new(snapshot, stage),
+            snapshots: Snapshots::new(snapshot, stage, kept.snapshot_bytes_max),
             ballot,
             watermark,
             role: Role::Follower(Following::of(None)),
@@ -219,10 +222,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A frame came in, from wherever.
     #[inline(never)]
-    pub(crate) fn receive(&mut self, frame: Frame<'_>) {
+    pub(crate) fn receive<'a>(&mut self, frame: Frame<'a>) -> Given<'a> {
         self.counters.received = self.counters.received.saturating_add(1);
-        let outcome = self.take(frame);
+        let mut given = Given::Nothing;
+        let outcome = self.take(frame, &mut given);
         self.close(outcome);
+        given
     }
 
     /// A client's command, encoded straight into the log.

@@ -5,7 +5,7 @@
 //! machine has applied it. Nobody else is waited for: a read without an answer fails in time.
 
 use super::transmit::Sent;
-use super::{Raft, Role};
+use super::{Raft, Role, Stop};
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId, Round};
 use crate::wire::{Message, ReadAnswer, ReadRequest};
@@ -228,17 +228,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// The leader's answer to a question of this term.
     #[cold]
-    pub(super) fn read_answered(
-        &mut self,
-        from: NodeId,
-        answer: &ReadAnswer,
-    ) -> Result<(), DropReason> {
+    pub(super) fn read_answered(&mut self, from: NodeId, answer: &ReadAnswer) -> Result<(), Stop> {
         match &self.role {
             Role::Follower(following) if following.leader == Some(from) => {}
-            _ => return Err(DropReason::Unexpected),
+            _ => return Err(DropReason::Unexpected.into()),
         }
         if answer.number != self.reads.asked {
-            return Err(DropReason::Stale);
+            return Err(DropReason::Stale.into());
         }
         self.reads.answered(answer.index);
         Ok(())

@@ -4,13 +4,13 @@
 //! together. What is staged belongs to a snapshot, never to a leader or a term: whoever sends the
 //! same one goes on where the last one ended.
 
-use super::receive::WantsAnswer;
+use super::receive::Given;
 use super::{Raft, Role, Stop};
 use crate::configuration::Configuration;
 use crate::macros::note;
-use crate::status::{DropReason, Fault};
-use crate::types::{Ballot, Index, Position, Round, Snapshot, Term};
-use crate::wire::{Frame, Staged};
+use crate::status::Fault;
+use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
+use crate::wire::{Chunk, Staged};
 
 /// The snapshot of a node, and the one that it is being sent.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -21,7 +21,8 @@ pub(super) struct Snapshots {
     pub(super) stage: Option<Stage>,
     /// Whether an entry found no room since the log was compacted.
     pub(super) short: bool,
-    /// How long one was that storage has no room for.
+    /// How long one may be that storage has room for, and how long one was that is longer.
+    bytes_max: u32,
     refused: Option<u32>,
     /// Whether storage was given some of a snapshot since the last flush.
     pub(super) unflushed: bool,
@@ -78,15 +79,16 @@ impl Stage {
 
 /// What storage is to be given of a snapshot.
 pub(crate) struct Staging<'a> {
-    /// The stage begins anew, for this one.
-    pub(crate) begins: Option<Snapshot>,
+    /// Whether the stage begins anew.
+    pub(crate) begins: bool,
     pub(crate) offset: u32,
     pub(crate) bytes: &'a [u8],
 }
 
 impl Snapshots {
-    pub(super) fn new(kept: Snapshot, stage: Option<Stage>) -> Self {
-        Self { kept, check: Check::Due, stage, short: false, refused: None, unflushed: false }
+    pub(super) fn new(kept: Snapshot, stage: Option<Stage>, bytes_max: u32) -> Self {
+        let (check, short, unflushed) = (Check::Due, false, false);
+        Self { kept, check, stage, short, bytes_max, refused: None, unflushed }
     }
 }
 
@@ -106,7 +108,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn compacted(&mut self, snapshot: Snapshot) -> Result<(), Fault> {
         let last = snapshot.last.index;
         self.base_configuration = self.configuration_at(last).ok_or(Fault::Log)?;
-        self.snapshots = Snapshots { unflushed: true, ..Snapshots::new(snapshot, None) };
+        let bytes_max = self.snapshots.bytes_max;
+        let snapshots = Snapshots::new(snapshot, None, bytes_max);
+        self.snapshots = Snapshots { unflushed: true, ..snapshots };
         if let Role::Leader(leading) = &mut self.role {
             leading.stream = None;
         }
@@ -157,7 +161,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(crate) fn installed(&mut self, snapshot: Snapshot, configuration: Configuration) {
         note!("node {} has a snapshot up to {}", self.config.id.0, snapshot.last.index.0);
         let Position { term, index } = snapshot.last;
-        self.snapshots = Snapshots { check: Check::Sound, ..Snapshots::new(snapshot, None) };
+        let bytes_max = self.snapshots.bytes_max;
+        let snapshots = Snapshots::new(snapshot, None, bytes_max);
+        self.snapshots = Snapshots { check: Check::Sound, ..snapshots };
         if self.log.term(index) != Some(term) {
             self.log.restart_after(snapshot.last);
             self.watermark.restarted(index);
@@ -178,50 +184,34 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.close(adopted.map_err(Stop::Fault));
     }
 
-    /// A frame came in that holds a piece of a snapshot.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn receive_chunk<'a>(
-        &mut self,
-        frame: Frame<'a>,
-        bytes_max: u32,
-    ) -> Option<Staging<'a>> {
-        self.counters.received = self.counters.received.saturating_add(1);
-        let (staging, outcome) = match self.take_chunk(frame, bytes_max) {
-            Ok(staging) => (staging, Ok(())),
-            Err(stop) => (None, Err(stop)),
-        };
-        self.close(outcome);
-        staging
-    }
-
     /// How long a snapshot was that storage has no room for, if there was one.
-    pub(crate) fn refused(&mut self) -> Option<u32> {
-        self.snapshots.refused.take()
+    pub(crate) const fn refused(&self) -> Option<u32> {
+        self.snapshots.refused
     }
 
-    fn take_chunk<'a>(
+    /// A leader sends a piece of its snapshot.
+    #[cold]
+    pub(super) fn take_chunk<'a>(
         &mut self,
-        frame: Frame<'a>,
-        bytes_max: u32,
-    ) -> Result<Option<Staging<'a>>, Stop> {
-        let (term, chunk) = self.open(frame)?.chunk().ok_or(DropReason::Malformed)?;
-        self.meet(frame.from, term, Round(u64::from(chunk.offset)), WantsAnswer::Yes)?;
-        let committed = self.committed;
-        let following = self.follow(frame.from)?;
+        from: NodeId,
+        chunk: &Chunk<'a>,
+        given: &mut Given<'a>,
+    ) -> Result<(), Stop> {
+        let (committed, term) = (self.committed, self.ballot.term);
+        let following = self.follow(from)?;
         following.owes_stage = true;
-        let mut begins = None;
+        let mut begins = false;
         if let Some(snapshot) = chunk.begins {
             let last = snapshot.last.index;
             if last <= committed {
                 // What is committed is in every leader's log.
                 following.verified = following.verified.max(last);
                 following.owes = true;
-                return Ok(None);
+                return Ok(());
             }
-            if snapshot.bytes > bytes_max {
+            if snapshot.bytes > self.snapshots.bytes_max {
                 self.snapshots.refused = Some(snapshot.bytes);
-                return Ok(None);
+                return Ok(());
             }
             match &self.snapshots.stage {
                 Some(stage) if stage.snapshot == snapshot => {}
@@ -230,24 +220,27 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                     if stage.grown && stage.term == term && stage.snapshot.last.index > last => {}
                 _ => {
                     self.snapshots.stage = Some(Stage::new(snapshot, 0));
-                    begins = Some(snapshot);
+                    begins = true;
                 }
             }
         }
-        let Some(stage) = &mut self.snapshots.stage else { return Ok(None) };
+        let Some(stage) = &mut self.snapshots.stage else {
+            return Ok(());
+        };
         let rest = stage.snapshot.bytes - stage.held;
         let bytes = u32::try_from(chunk.bytes.len()).ok().filter(|&bytes| bytes <= rest);
         let (Some(bytes), true) = (bytes, stage.snapshot.checksum == chunk.checksum) else {
-            return Ok(None);
+            return Ok(());
         };
         stage.term = term;
         if chunk.offset != stage.held {
-            return Ok(None);
+            return Ok(());
         }
         stage.held += bytes;
         stage.grown |= chunk.offset > 0;
         self.snapshots.unflushed = true;
-        Ok(Some(Staging { begins, offset: chunk.offset, bytes: chunk.bytes }))
+        *given = Given::Piece(Staging { begins, offset: chunk.offset, bytes: chunk.bytes });
+        Ok(())
     }
 
     /// How much of a snapshot this node holds, for its leader.

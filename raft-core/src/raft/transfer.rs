@@ -8,7 +8,7 @@ use super::{Raft, Role, Stop};
 use crate::log::Log;
 use crate::progress::{Flow, Progress};
 use crate::status::{DropReason, Fault};
-use crate::types::NodeId;
+use crate::types::{NodeId, Round};
 use crate::wire::{self, HandOver, Message};
 
 /// A transfer under way.
@@ -122,10 +122,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// The leader wants this node to lead after it.
     #[cold]
-    pub(super) fn handed_over(&mut self, from: NodeId, told: &HandOver) -> Result<(), Stop> {
+    pub(super) fn handed_over(&mut self, from: NodeId, round: Round) -> Result<(), Stop> {
         match &self.role {
             Role::Follower(following) if following.leader == Some(from) => {
-                if told.round < following.seen {
+                if round < following.seen {
                     return Err(DropReason::Stale.into());
                 }
             }

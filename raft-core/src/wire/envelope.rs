@@ -11,16 +11,14 @@
 //! stops accidents, not malice.
 
 use super::{Frame, Packet, Recipient};
+use crate::checksum::crc32;
 use crate::types::{ClusterId, NodeId};
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
 /// What an envelope adds to a datagram.
 pub const ENVELOPE_BYTES: usize = 6;
 
 const CHECKSUM_BYTES: usize = 4;
 const EVERYONE: u8 = u8::MAX;
-/// Without a table: its kilobyte is dear on a board, and a frame is short.
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// One node's end of a packet link: puts envelopes on, takes them off, and counts what it refused.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -69,10 +67,7 @@ impl Envelope {
     }
 
     fn checksum(&self, covered: &[u8]) -> u32 {
-        let mut digest = CRC.digest();
-        digest.update(&self.cluster.0.to_le_bytes());
-        digest.update(covered);
-        digest.finalize()
+        crc32(crc32(0, &self.cluster.0.to_le_bytes()), covered)
     }
 }
 

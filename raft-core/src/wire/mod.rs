@@ -5,18 +5,19 @@
 //! in a [`Datagram`] keeps to the bounds of its types. Fields that are promises are [`Durable`], so
 //! that only a node that has flushed can write them.
 
-mod codec;
+mod decode;
+mod encode;
 mod envelope;
-mod opened;
+mod kind;
 
-pub use self::codec::encode;
-pub(crate) use self::codec::{
-    CHUNK_TAG, FORWARD_TAG, Kind, behind_nonce, put_nonce, write_acknowledge, write_append,
-    write_message,
+pub use self::decode::decode;
+pub(crate) use self::decode::{Opened, open};
+pub use self::encode::encode;
+pub(crate) use self::encode::{
+    behind_nonce, put_nonce, write_acknowledge, write_append, write_message,
 };
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
-pub use self::opened::decode;
-pub(crate) use self::opened::{Opened, open};
+pub(crate) use self::kind::Kind;
 use crate::durable::Durable;
 use crate::log::Entries;
 use crate::types::{Index, NodeId, Nonce, Position, Round, Snapshot, Term};
