@@ -93,13 +93,9 @@ where
     #[cold]
     #[inline(never)]
     pub(super) fn take_command(&mut self, body: &[u8]) {
-        if let Ok((_, [])) = postcard::take_from_bytes::<M::Command<'_>>(body) {
-            let copy = |room: &mut [u8]| {
-                room.get_mut(..body.len())?.copy_from_slice(body);
-                Some(body.len())
-            };
+        if let Ok((command, [])) = postcard::take_from_bytes::<M::Command<'_>>(body) {
             // Whoever asked asks again.
-            self.raft.propose(copy).ok();
+            self.propose(&command).ok();
         } else {
             self.raft.drop_unknown_command();
         }
