@@ -93,9 +93,13 @@ where
     #[cold]
     #[inline(never)]
     pub(super) fn take_command(&mut self, body: &[u8]) {
-        if let Ok((command, [])) = postcard::take_from_bytes::<M::Command<'_>>(body) {
+        if let Ok((_, [])) = postcard::take_from_bytes::<M::Command<'_>>(body) {
+            let copy = |room: &mut [u8]| {
+                room.get_mut(..body.len())?.copy_from_slice(body);
+                Some(body.len())
+            };
             // Whoever asked asks again.
-            self.propose(&command).ok();
+            self.raft.propose(copy).ok();
         } else {
             self.raft.drop_unknown_command();
         }
