@@ -49,25 +49,23 @@ impl Configuration {
     /// The same cluster with other members: storages that it names already, and perhaps a new one.
     /// `None` if there are too many, or one whose storage is not known.
     pub(crate) fn with(&self, sets: &Sets, added: Option<(NodeId, Nonce)>) -> Option<Self> {
-        let mut next = Self::of_sets(sets, self.settings)?;
-        for id in next.membership.members().iter() {
+        let &[incoming, outgoing, learners, arriving, leaving] = sets;
+        let membership = Membership { incoming, outgoing, learners };
+        let settings = self.settings;
+        let mut next = Self { membership, arriving, leaving, settings, ..Self::default() };
+        for id in membership.members().iter() {
             let new = added.filter(|(added, _)| *added == id).map(|(_, nonce)| nonce);
             next.name(id, new.or_else(|| self.nonce(id))?)?;
         }
-        Some(next)
+        next.is_sound().then_some(next)
     }
 
-    fn of_sets(
-        &[incoming, outgoing, learners, arriving, leaving]: &Sets,
-        settings: u32,
-    ) -> Option<Self> {
-        let membership = Membership { incoming, outgoing, learners };
-        let members = membership.members();
-        // A newcomer knows nobody at first, and its snapshot says so.
-        let sound =
-            members.len() as usize <= MEMBERS_MAX && incoming.is_empty() == members.is_empty();
-        let next = Self { membership, arriving, leaving, settings, ..Self::default() };
-        sound.then_some(next)
+    /// Whether there are no more members than may be, and somebody votes. A newcomer knows nobody
+    /// at first, and its snapshot says so.
+    fn is_sound(&self) -> bool {
+        let members = self.membership.members();
+        let few = members.len() as usize <= MEMBERS_MAX;
+        few && self.membership.incoming.is_empty() == members.is_empty()
     }
 
     pub(crate) fn sets(&self) -> Sets {
@@ -121,21 +119,20 @@ impl Configuration {
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let (members, settings) = (NodeSet::of_word(reader.word()?), reader.word()?);
-        let (mut sets, mut named) = (Sets::default(), Self::default());
+        let mut read = Self { settings, ..Self::default() };
         for id in members.iter() {
             let mut number = reader.number()?;
-            for set in &mut sets {
+            let Membership { incoming, outgoing, learners } = &mut read.membership;
+            for set in [incoming, outgoing, learners, &mut read.arriving, &mut read.leaving] {
                 if number & 1 != 0 {
                     set.insert(id);
                 }
                 number >>= 1;
             }
-            named.name(id, Nonce(u32::try_from(number).ok()?))?;
+            read.name(id, Nonce(u32::try_from(number).ok()?))?;
         }
-        let read = Self::of_sets(&sets, settings)?;
         let whole = reader.0.is_empty() && read.membership.members() == members;
-        let Self { newcomers, nonces, .. } = named;
-        whole.then_some(Self { newcomers, nonces, ..read })
+        (whole && read.is_sound()).then_some(read)
     }
 
     /// Remembers the nonce of the next member, in the order of their ids.

@@ -60,7 +60,8 @@
 //!
 //! A file uses only what stands above it:
 //!
-//! - `bytes`, `number`, `checksum`, `types`, `node_set`, `random`, `config`: words of the protocol, settings;
+//! - `bytes`, `number`, `checksum`: bytes and numbers without a way to panic;
+//! - `types`, `node_set`, `random`, `config`: words of the protocol, settings;
 //! - `quorum`, `configuration`: who votes, what a majority of them is, whose storage is whose;
 //! - `log`: entries in a fixed piece of memory, encoded as on the wire;
 //! - `storage`, `durable`: what is kept across power cuts, and the type of a promise;

@@ -107,6 +107,7 @@ impl NodeSet {
     }
 
     /// Zero for an id that no node may have.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn bit(node: NodeId) -> u32 {
         1_u32.checked_shl(u32::from(node.0)).unwrap_or(0)
     }

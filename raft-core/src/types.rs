@@ -61,11 +61,13 @@ impl Index {
     }
 
     /// The place before this one; there is nothing before [`Index::ZERO`] but itself.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
     /// How many places this one is above `other`; zero if it is not.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn above(self, other: Self) -> u64 {
         self.0.saturating_sub(other.0)
     }

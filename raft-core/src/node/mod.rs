@@ -140,7 +140,19 @@ where
         }
         let mut kept = Kept::default();
         recovery::load(&config, &mut log, &mut storage, &mut machine, &mut kept)?;
-        // A node is large. Nothing is done with it here, so that it is made where the caller wants.
+        Self::made_of(config, log, &kept, storage, machine)
+    }
+
+    /// A node is large, and made where the caller wants it. Were this merged with what reads the
+    /// storage, each of its many fields would lie on the stack meanwhile.
+    #[inline(never)]
+    fn made_of(
+        config: Config,
+        log: Log<B>,
+        kept: &Kept,
+        storage: S,
+        machine: M,
+    ) -> Result<Self, RecoverError<S::Error>> {
         let (apply_fault, applied) = (kept.apply_fault, kept.snapshot.last.index);
         let reported = Reported::new(kept.ballot.term.max(log.last().term));
         let raft = Raft::new(config, log, kept);

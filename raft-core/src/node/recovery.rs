@@ -136,8 +136,9 @@ where
         kept.base_configuration = found.map_err(RecoverError::Snapshot)?;
         kept.apply_fault = restore(storage, machine, &snapshot).err();
     }
-    let latest = latest(log, &kept.base_configuration, log.last().index);
-    (kept.configured_at, kept.configuration) = latest.ok_or(RecoverError::Corrupt)?;
+    let last = log.last().index;
+    let latest = latest(log, &kept.base_configuration, last, &mut kept.configuration);
+    kept.configured_at = latest.ok_or(RecoverError::Corrupt)?;
     let admitted = kept.ballot.admitted && kept.configuration.nonce(id) == Some(nonce);
     if admitted && !kept.configuration.admits(nonce, config) {
         return Err(RecoverError::UnequalSettings);

@@ -39,7 +39,7 @@ where
     /// to the leader until this node has applied it. One at a time; what became of it is told by
     /// [`poll_submit`](Node::poll_submit).
     ///
-    /// It must fit into a frame, and so must what a session adds to it: sixteen bytes at most.
+    /// It must fit into a frame together with what a session adds to it: three bytes at first.
     ///
     /// Should the power fail before that, nobody asks any more: it was applied once or never is.
     pub fn submit(&mut self, command: &M::Command<'_>) -> Result<(), SubmitError> {

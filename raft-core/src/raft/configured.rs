@@ -10,22 +10,26 @@ use crate::log::{Kind, Log};
 use crate::status::Fault;
 use crate::types::Index;
 
-/// The latest configuration up to `index`, and where it stands: at the base if no entry says.
+/// Finds the latest configuration up to `index`, and says where it stands: at the base if no entry
+/// has one. A configuration is large, and so it is written where it is to be.
 #[inline(never)]
 pub(crate) fn latest<B: AsRef<[u8]> + AsMut<[u8]>>(
     log: &Log<B>,
     base: &Configuration,
     mut index: Index,
-) -> Option<(Index, Configuration)> {
+    found: &mut Configuration,
+) -> Option<Index> {
     log.term(index)?;
     while index > log.base().index {
         let entry = log.get(index)?;
         if entry.kind == Kind::CONFIGURATION {
-            return Some((index, Configuration::read(entry.body)?));
+            *found = Configuration::read(entry.body)?;
+            return Some(index);
         }
         index = index.previous();
     }
-    Some((index, base.clone()))
+    found.clone_from(base);
+    Some(index)
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
@@ -44,14 +48,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// What was in force when the entry at `index` was the last one. `None` outside the log.
     #[cold]
     pub(crate) fn configuration_at(&self, index: Index) -> Option<Configuration> {
-        latest(&self.log, &self.base_configuration, index).map(|(_, configuration)| configuration)
+        let mut found = Configuration::default();
+        latest(&self.log, &self.base_configuration, index, &mut found)?;
+        Some(found)
     }
 
     /// The log has gained or lost a configuration: the latest one holds.
     #[cold]
     pub(super) fn settle_configuration(&mut self) -> Result<(), Fault> {
-        let latest = latest(&self.log, &self.base_configuration, self.log.last().index);
-        (self.configured_at, self.configuration) = latest.ok_or(Fault::Log)?;
+        let (last, base) = (self.log.last().index, &self.base_configuration);
+        let latest = latest(&self.log, base, last, &mut self.configuration);
+        self.configured_at = latest.ok_or(Fault::Log)?;
         self.unjudged = true;
         Ok(())
     }

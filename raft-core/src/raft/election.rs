@@ -96,12 +96,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let first = first.map_err(|_| Fault::NoRoomForNoop)?.index;
         let mut peers = self.configuration.membership.members();
         peers.remove(self.config.id);
-        let mut followers = heapless::Vec::new();
-        for id in peers.iter() {
-            followers.push(Progress::new(id, first)).map_err(|_| Fault::Invariant)?;
-        }
         self.pre_grant.withdraw();
-        self.role = Role::Leader(Leading::new(followers, first));
+        self.role = Role::Leader(Leading::new(first));
+        // A leader is large: its followers are put where they stay.
+        let Role::Leader(leading) = &mut self.role else { return Err(Fault::Invariant) };
+        for id in peers.iter() {
+            leading.followers.push(Progress::new(id, first)).map_err(|_| Fault::Invariant)?;
+        }
         self.count_commits(self.watermark.index());
         Ok(())
     }

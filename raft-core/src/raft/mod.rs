@@ -157,9 +157,9 @@ pub enum ProposeError {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// A node as it comes back from storage: everything in `log` and `kept` is durable.
-    pub(crate) fn new(config: Config, log: Log<B>, kept: Kept) -> Self {
-        let Kept { nonce, configuration, mut ballot, snapshot, stage, committed, .. } = kept;
-        let (last, configured_at) = (log.last(), kept.configured_at);
+    pub(crate) fn new(config: Config, log: Log<B>, kept: &Kept) -> Self {
+        let Kept { nonce, mut ballot, snapshot, committed, configured_at, .. } = *kept;
+        let last = log.last();
         let watermark = Watermark::recovered(log.base().index, last.index, ballot);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || last != Position::ZERO;
@@ -171,16 +171,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let timeout = Self::draw_timeout(&config, &mut random);
         let unjudged = configured_at > committed;
         if !unjudged {
-            ballot.admitted = configuration.admits(nonce, &config);
+            ballot.admitted = kept.configuration.admits(nonce, &config);
         }
         Self {
             nonce,
-            configuration,
+            configuration: kept.configuration.clone(),
             configured_at,
             unjudged,
-            base_configuration: kept.base_configuration,
+            base_configuration: kept.base_configuration.clone(),
             committed,
-            snapshots: Snapshots::new(snapshot, stage, kept.snapshot_bytes_max),
+            snapshots: Snapshots::new(snapshot, kept.stage.clone(), kept.snapshot_bytes_max),
             ballot,
             watermark,
             role: Role::Follower(Following::of(None)),

@@ -99,8 +99,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// A sound datagram came in. The word of a member is that of the storage which the
     /// configuration names; another one never made the promises that are counted. Who asks or leads
-    /// is heard whatever its nonce: this node may be the one that lacks the newer configuration, and
-    /// would shut itself out.
+    /// is heard whatever its nonce: this node may be the one that lacks the newer configuration,
+    /// and would shut itself out.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn meet(&mut self, from: NodeId, opened: &Opened<'_>) -> Result<(), Stop> {
         if opened.kind.is_promise() && self.configuration.refuses(from, opened.nonce) {

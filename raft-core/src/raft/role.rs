@@ -198,10 +198,10 @@ pub(super) enum Call {
 }
 
 impl Leading {
-    pub(super) fn new(followers: heapless::Vec<Progress, PEERS_MAX>, first: Index) -> Self {
+    pub(super) fn new(first: Index) -> Self {
         let round = Round(1);
         Self {
-            followers,
+            followers: heapless::Vec::new(),
             first,
             round,
             served: 0,

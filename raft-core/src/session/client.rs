@@ -9,7 +9,7 @@ use super::{NUMBERED, OPEN};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a session adds to a command: which request it is, of which session, and its number.
+/// What a session adds to a command at most: which request it is, of which session, its number.
 const HEAD_BYTES_MAX: usize = 1 + 10 + 5;
 
 /// This life of a node, as a client.
@@ -68,6 +68,7 @@ impl<const SUBMIT: usize> Client<SUBMIT> {
     pub(super) fn submit<C: Serialize>(
         &mut self,
         command: &C,
+        next_session: u64,
         bytes_max: usize,
     ) -> Result<(), SubmitError> {
         if self.phase != Phase::Idle {
@@ -76,7 +77,11 @@ impl<const SUBMIT: usize> Client<SUBMIT> {
         self.command.resize_default(SUBMIT).ok();
         let written = postcard::to_slice(command, &mut self.command).map(|bytes| bytes.len());
         let length = written.map_err(|_| SubmitError::TooLarge)?;
-        if length + HEAD_BYTES_MAX > bytes_max {
+        // Its session may be one that opens a little later.
+        let (mut head, longest) = ([0; HEAD_BYTES_MAX], next_session.saturating_mul(16));
+        let head = postcard::to_slice(&(NUMBERED, longest, self.sequence), &mut head);
+        let head_bytes = head.map_or(HEAD_BYTES_MAX, |head| head.len());
+        if length + head_bytes > bytes_max {
             return Err(SubmitError::TooLarge);
         }
         self.command.truncate(length);

@@ -132,7 +132,7 @@ where
         command: &M::Command<'_>,
         bytes_max: usize,
     ) -> Result<(), SubmitError> {
-        self.client.submit(command, bytes_max)
+        self.client.submit(command, self.table.next(), bytes_max)
     }
 
     pub(crate) fn poll_submit(&mut self) -> Option<Submitted<M::Output>> {

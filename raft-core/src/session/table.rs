@@ -76,6 +76,11 @@ impl<const CLIENTS: usize, const OUTPUT: usize> Table<CLIENTS, OUTPUT> {
         id
     }
 
+    /// The number of the next session, if it opens now.
+    pub(super) const fn next(&self) -> u64 {
+        self.count + 1
+    }
+
     /// What is to be done with a request.
     pub(super) fn standing(&self, id: u64, sequence: u32) -> Standing {
         match self.find(id) {

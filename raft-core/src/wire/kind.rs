@@ -1,24 +1,26 @@
-//! The kinds of datagrams: their numbers, their flags, and of what their fields are.
+//! The kinds of datagrams: their numbers, their flags, and what their fields are.
+//!
+//! One table of forms says it of all, so that one loop reads and bounds the numbers of any of them:
+//! a reader for each kind costs a board ten times as much.
 
 use super::VERSION;
 use crate::types::{Index, Term};
 
-/// What a datagram says. The number is the one that stands in the tag.
+/// What a datagram says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Kind {
-    VoteRequest = 1,
-    VoteAnswer = 2,
-    Heartbeat = 3,
-    Append = 4,
-    Acknowledge = 5,
-    Reject = 6,
-    HandOver = 7,
-    Chunk = 8,
-    Staged = 9,
-    ReadRequest = 10,
-    ReadAnswer = 11,
-    Forward = 12,
+    VoteRequest,
+    VoteAnswer,
+    Heartbeat,
+    Append,
+    Acknowledge,
+    Reject,
+    HandOver,
+    Chunk,
+    Staged,
+    ReadRequest,
+    ReadAnswer,
+    Forward,
 }
 
 /// What datagrams of one kind look like.
@@ -126,7 +128,24 @@ impl Form {
 impl Kind {
     /// What a datagram of this kind begins with.
     pub(super) const fn tag(self) -> u8 {
-        (VERSION << 5) | self as u8
+        (VERSION << 5) | self.number()
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::VoteRequest => 1,
+            Self::VoteAnswer => 2,
+            Self::Heartbeat => 3,
+            Self::Append => 4,
+            Self::Acknowledge => 5,
+            Self::Reject => 6,
+            Self::HandOver => 7,
+            Self::Chunk => 8,
+            Self::Staged => 9,
+            Self::ReadRequest => 10,
+            Self::ReadAnswer => 11,
+            Self::Forward => 12,
+        }
     }
 
     /// Whether it says what its sender's storage holds, or is promised by it.
