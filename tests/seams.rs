@@ -96,7 +96,11 @@ fn two_boards_of_one_id_never_lead_in_one_term() {
     assert_eq!(old.log().last(), cluster.node(2).unwrap().log().last());
     assert!(old.status().admitted, "by the founders' configuration, which is three older");
 
-    // The leader restarts, and two nodes want to be the next. They hear what is said here.
+    both_want_to_lead(cluster, old);
+}
+
+/// The leader restarts, and two nodes want to be the next. They hear what is said here.
+fn both_want_to_lead(mut cluster: Cluster, mut old: ClusterNode<Words>) {
     cluster.crash(1, usize::MAX).unwrap();
     cluster.start(1).unwrap();
     let mut take = |id: u8| -> ClusterNode<Words> { cluster.node_mut(id).unwrap().clone() };

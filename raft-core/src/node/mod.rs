@@ -11,14 +11,14 @@ mod snapshot;
 mod submit;
 
 pub use self::alone::{Alone, AloneError, recover_alone};
+pub use self::recovery::RecoverError;
 pub use self::snapshot::CompactError;
 use self::submit::Forwarding;
 use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
-use crate::log::{Kind, Log, UnfitMemory};
+use crate::log::{Kind, Log};
 use crate::machine::{Applied, Machine};
 use crate::raft::{Change, ChangeError, Given, Kept, ProposeError, Raft, TransferError, Unwritten};
-use crate::snapshot::LoadError;
 use crate::status::{ApplyFault, Event, Fault, Reported};
 use crate::storage::{Record, Storage};
 use crate::types::{Index, NodeId, Position};
@@ -57,45 +57,6 @@ pub struct Node<B: AsRef<[u8]> + AsMut<[u8]>, S, M> {
     oversize: Option<(Index, u32)>,
     forwarding: Forwarding,
     reported: Reported,
-}
-
-/// Why a node could not be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum RecoverError<E> {
-    /// The storage said so.
-    Storage(E),
-    /// The configuration can't work.
-    Config(ConfigError),
-    /// The memory for the log can't hold one.
-    Memory(UnfitMemory),
-    /// The storage was never formatted: see [`format`](crate::format).
-    Blank,
-    /// The storage belongs to another node.
-    OtherNode(NodeId),
-    /// The storage holds more entries than the log's memory: give it at least as much as before.
-    LogTooSmall,
-    /// The log is smaller than [`Config::least_log_bytes`] says that any is: what fits into all
-    /// others would not fit into this one.
-    LogBelowLeast {
-        /// What would do.
-        least_bytes: u32,
-    },
-    /// The log can't hold the commands that `frame_bytes` lets in: commands that fit into frames
-    /// and not into a quorum of logs would never commit, so give it more memory, or set
-    /// `frame_bytes` to this on every node.
-    FrameExceedsLog {
-        /// What would do.
-        most_bytes: u32,
-    },
-    /// The cluster has other settings than this configuration:
-    /// [`Config::shared_digest`] says which must be equal everywhere.
-    UnequalSettings,
-    /// The storage holds a record that no node writes.
-    Corrupt,
-    /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
-    /// machine saved may still be unknown to it: see [`ApplyFault::Snapshot`].
-    Snapshot(LoadError),
 }
 
 /// Why a flush came to nothing. Either is final: the node has stopped.

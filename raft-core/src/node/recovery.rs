@@ -3,16 +3,54 @@
 //! Storage promises whole records in order; that they fit together and into this node's memory is
 //! for this file to find out.
 
-use super::RecoverError;
 use super::snapshot::{adds_up, restore};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::configuration::Configuration;
-use crate::log::{Entries, Log};
+use crate::log::{Entries, Log, UnfitMemory};
 use crate::machine::Machine;
 use crate::raft::{Kept, Stage, latest};
 use crate::snapshot::LoadError;
 use crate::storage::{Identity, Part, Record, Storage};
-use crate::types::{Index, Position, Snapshot, Term};
+use crate::types::{Index, NodeId, Position, Snapshot, Term};
+
+/// Why a node could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RecoverError<E> {
+    /// The storage said so.
+    Storage(E),
+    /// The configuration can't work.
+    Config(ConfigError),
+    /// The memory for the log can't hold one.
+    Memory(UnfitMemory),
+    /// The storage was never formatted: see [`format`](crate::format).
+    Blank,
+    /// The storage belongs to another node.
+    OtherNode(NodeId),
+    /// The storage holds more entries than the log's memory: give it at least as much as before.
+    LogTooSmall,
+    /// The log is smaller than [`Config::least_log_bytes`] says that any is: what fits into all
+    /// others would not fit into this one.
+    LogBelowLeast {
+        /// What would do.
+        least_bytes: u32,
+    },
+    /// The log can't hold the commands that `frame_bytes` lets in: commands that fit into frames
+    /// and not into a quorum of logs would never commit, so give it more memory, or set
+    /// `frame_bytes` to this on every node.
+    FrameExceedsLog {
+        /// What would do.
+        most_bytes: u32,
+    },
+    /// The cluster has other settings than this configuration:
+    /// [`Config::shared_digest`] says which must be equal everywhere.
+    UnequalSettings,
+    /// The storage holds a record that no node writes.
+    Corrupt,
+    /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
+    /// machine saved may still be unknown to it: see [`ApplyFault::Snapshot`](crate::ApplyFault::Snapshot).
+    Snapshot(LoadError),
+}
 
 /// What recovery has found so far, beside what is in the log.
 struct Found<'l, B: AsRef<[u8]> + AsMut<[u8]>> {
