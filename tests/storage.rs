@@ -101,7 +101,9 @@ impl History {
         let mut storage = storage.with_snapshots(slot(), slot());
         let identity = Identity::founder(ClusterId(1), &Config::new(NodeId(1), 1), &[NodeId(1)]);
         format(&mut storage, identity).expect("blank storage");
-        let (flushed, written) = (Held::default(), Held::default());
+        let mut flushed = Held::default();
+        flushed.ballot.admitted = true;
+        let written = flushed.clone();
         Self { storage, flushed, written, pending: VecDeque::new(), begun: 0, random, seed }
     }
 

@@ -9,12 +9,15 @@ use raft_core::{
 use raft_simulator::forge::forge;
 use raft_simulator::{Cluster, Settings};
 
-/// Founders with logs of these sizes, of which the first one leads.
+/// Founders with logs of these sizes, of which the first one leads. No log is ever compacted, so
+/// that one that is full stays so.
 fn unequal(log_bytes: &[usize], frame: usize) -> Result<Cluster, String> {
     let ids: Vec<NodeId> = (1..=log_bytes.len() as u8).map(NodeId).collect();
     let mut cluster = Cluster::default();
     for (&id, &log_bytes) in ids.iter().zip(log_bytes) {
-        let settings = Settings { log_bytes, frame, ..Settings::default() };
+        // Logs that stay whole, and so can be full.
+        let snapshot_bytes = 0;
+        let settings = Settings { log_bytes, frame, snapshot_bytes, ..Settings::default() };
         cluster.add(Identity::founder(ClusterId(1), &settings.config(id), &ids), &settings)?;
     }
     cluster.node_mut(1)?.campaign();

@@ -100,7 +100,7 @@ fn what_is_not_known_is_told_from_what_is_broken() {
     for (forge, sound) in [
         (chunk(1, &[7, 2, 9, 30]).bytes(&[1]), true),
         (chunk(0, &[7, 12]).bytes(&[1]), true),
-        // Without a byte, with the entry of a later term, and a first one that says that it is none.
+        // Without a byte, of an entry of a later term, and a first one that says it is none.
         (chunk(1, &[7, 2, 9, 30]), false),
         (chunk(0, &[7, 12]), false),
         (chunk(1, &[7, 4, 9, 30]).bytes(&[1]), false),

@@ -110,7 +110,9 @@ pub use crate::configuration::Configuration;
 pub use crate::durable::{Durable, FlushToken};
 pub use crate::log::{AppendError, BODY_BYTES_MAX, Entries, Entry, Kind, Log, UnfitMemory};
 pub use crate::machine::{Applied, Machine};
-pub use crate::node::{CompactError, FlushError, Node, RecoverError};
+pub use crate::node::{
+    Alone, AloneError, CompactError, FlushError, Node, RecoverError, recover_alone,
+};
 pub use crate::node_set::NodeSet;
 pub use crate::progress::{Flow, PEERS_MAX};
 pub use crate::quorum::{MEMBERS_MAX, Membership};

@@ -3,12 +3,14 @@
 //! Nothing here decides anything. A node moves records to storage, commands to the machine and
 //! datagrams to and from its part of the consensus, in the order that keeps promises.
 
+mod alone;
 mod looks;
 mod reads;
 mod recovery;
 mod snapshot;
 mod submit;
 
+pub use self::alone::{Alone, AloneError, recover_alone};
 pub use self::snapshot::CompactError;
 use self::submit::Forwarding;
 use crate::config::{Config, ConfigError};

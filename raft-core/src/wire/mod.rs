@@ -7,13 +7,16 @@
 
 mod codec;
 mod envelope;
+mod opened;
 
+pub use self::codec::encode;
 pub(crate) use self::codec::{
-    CHUNK_TAG, FORWARD_TAG, Kind, Opened, behind_nonce, open, put_nonce, write_acknowledge,
-    write_append, write_message,
+    CHUNK_TAG, FORWARD_TAG, Kind, behind_nonce, put_nonce, write_acknowledge, write_append,
+    write_message,
 };
-pub use self::codec::{decode, encode};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
+pub use self::opened::decode;
+pub(crate) use self::opened::{Opened, open};
 use crate::durable::Durable;
 use crate::log::Entries;
 use crate::types::{Index, NodeId, Nonce, Position, Round, Snapshot, Term};

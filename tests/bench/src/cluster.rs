@@ -5,7 +5,7 @@
 
 use raft_core::{
     Ballot, ClusterId, Config, Frame, Identity, Index, LoadError, Loader, Machine, MemoryStorage,
-    Node, NodeId, Position, Recipient, Record, RoleName, Saver, Storage, Term, format,
+    Node, NodeId, Position, Recipient, Record, RoleName, Saver, Snapshot, Storage, Term, format,
 };
 
 /// The command that everything is measured with: 16 bytes, encoded as just those.
@@ -62,6 +62,27 @@ const LOG_BYTES: usize = 4 << 20;
 
 /// Never full in a run: what it takes to fold it into the storage's image is not counted.
 const JOURNAL_BYTES: usize = LOG_BYTES;
+
+/// What a tally of nothing, in a cluster of the three, is saved as: see "Snapshots" in `WIRE.md`.
+fn saved(settings: u32) -> Vec<u8> {
+    let mut configuration = vec![0b111];
+    let mut left = settings;
+    while left >= 0x80 {
+        configuration.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    // Three voters that founded it.
+    configuration.extend([left as u8, 1, 1, 1]);
+    let head = [0, configuration.len() as u8];
+    [&head[..], &configuration, &[0; 4]].concat()
+}
+
+/// The CRC-32 that snapshots are known by.
+fn checksum(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    let byte = |crc, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), |crc, _| shift(crc));
+    !bytes.iter().fold(u32::MAX, byte)
+}
 
 type Member = Node<Vec<u8>, MemoryStorage<Vec<u8>>, Tally>;
 
@@ -175,18 +196,26 @@ impl Cluster {
 /// A founder whose storage says that it has lived for a long time.
 fn member(id: NodeId) -> Member {
     let (image, journal) = (vec![0; LOG_BYTES], vec![0; JOURNAL_BYTES]);
-    let mut storage = MemoryStorage::new(image, journal).expect("memory for a log");
+    let storage = MemoryStorage::new(image, journal).expect("memory for a log");
+    let mut storage = storage.with_snapshots(vec![0; 64], vec![0; 64]);
     // The others wait longer, so that the leader is elected at the first attempt.
     let extra_wait_ticks = if id == LEADER { 0 } else { SETTLING_TICKS };
     let config = Config { frame_bytes: MTU as u32, extra_wait_ticks, ..Config::new(id, 1) };
     let identity = Identity::founder(ClusterId(1), &config, &MEMBERS);
     format(&mut storage, identity).expect("blank storage");
     let term = Term(TERM.0 - 1);
-    let base = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
-    for record in [Record::Ballot(Ballot { term, vote: None, admitted: true }), Record::Base(base)]
-    {
+    let last = Position { term, index: Index(FIRST_COMMAND.0 - 2) };
+    let saved = saved(config.shared_digest());
+    let (bytes, checksum) = (saved.len() as u32, checksum(&saved));
+    let snapshot = Snapshot { last, bytes, checksum };
+    for record in [
+        Record::Ballot(Ballot { term, vote: None, admitted: true }),
+        Record::Stage { snapshot, held: 0 },
+        Record::Chunk { offset: 0, bytes: &saved },
+        Record::Snapshot(snapshot),
+    ] {
         storage.write(record).expect("room for a record");
     }
-    storage.flush().expect("room for two records");
+    storage.flush().expect("room for these records");
     Node::recover(config, vec![0; LOG_BYTES], storage, Tally::default()).expect("a sound storage")
 }

@@ -110,7 +110,7 @@ pub struct Rates {
     /// Of so many of 65,536 elections the winner fails within a few trips, in the middle of what a
     /// new leader does: that is when logs come to differ.
     pub ambush: u32,
-    /// After so many of 65,536 pieces of a snapshot something happens to whoever sent it or took it.
+    /// After so many of 65,536 pieces of a snapshot something happens to its sender or its taker.
     pub meddle: u32,
 }
 
@@ -197,14 +197,7 @@ impl Plan {
         let ballast = if mtu < 120 { 0 } else { random.pick(&[0, 0, 8, 40]) };
         let clients = random.between(1, 8) as u8;
         let mut nodes = draw_nodes(random, count, frame, crowded, ballast);
-        let snapshots = &mut Random::new(seed, 11);
-        let (hasty, frugal) = (snapshots.pick(&[1, 3, 10, 75]), snapshots.pick(&[0, 2, 32]));
-        for node in &mut nodes {
-            node.compact = snapshots.pick(&[hasty, hasty, 75, 100]);
-            node.keep = snapshots.pick(&[frugal, frugal, 200]);
-        }
-        let snapshot_pace = snapshots.pick(&[1, 40, 4096]);
-        let meddle = snapshots.pick(&[0, 2_048, 8_192, 16_384]);
+        let (snapshot_pace, meddle) = draw_snapshots(&mut nodes, seed);
         let slowest = nodes.iter().map(|node| node.turn_every).max().unwrap_or(1);
         let flush = nodes.iter().map(|node| node.flushing.most_ticks()).max().unwrap_or(0);
         // A radio that sends few letters in a turn comes round to the last peer late.
@@ -276,6 +269,17 @@ impl Flushing {
 fn draw_submitters(random: &mut Random, nodes: Range<u8>) -> Vec<u8> {
     let share = random.pick(&[0, 0, 2, 5, 8]);
     nodes.filter(|_| random.below(8) < share).collect()
+}
+
+/// When nodes take snapshots; gives how fast these are sent, and how often trouble meddles.
+fn draw_snapshots(nodes: &mut [Habits], seed: u64) -> (u32, u32) {
+    let random = &mut Random::new(seed, 11);
+    let (hasty, frugal) = (random.pick(&[1, 3, 10, 75]), random.pick(&[0, 2, 32]));
+    for node in nodes {
+        node.compact = random.pick(&[hasty, hasty, 75, 100]);
+        node.keep = random.pick(&[frugal, frugal, 200]);
+    }
+    (random.pick(&[1, 40, 4096]), random.pick(&[0, 2_048, 8_192, 16_384]))
 }
 
 fn draw_nodes(

@@ -1,8 +1,8 @@
 //! Trouble in the middle of a snapshot's way: it strikes when a piece of one has just arrived.
 //!
-//! By chance alone power would hardly ever fail there: a snapshot is under way in few ticks. Whoever
-//! loses a byte of its own snapshot may lose all it promised, and the plan's budget is asked; a byte of
-//! a stage costs nothing but the way again.
+//! By chance alone power would hardly ever fail there: a snapshot is under way in few ticks.
+//! Whoever loses a byte of its own snapshot may lose all it promised, and the plan's budget is
+//! asked; a byte of a stage costs nothing but the way again.
 
 use super::churn::may_lose;
 use super::power;

@@ -13,7 +13,7 @@ use crate::plan::Flushing;
 use crate::registers::Shared;
 use crate::tally::{Count, Tally};
 use crate::words::Spoken;
-use raft_core::{Reply, RoleName};
+use raft_core::{Event, Fault, Reply, RoleName};
 
 /// What a piece of a snapshot begins with.
 const CHUNK: u8 = 8;
@@ -176,8 +176,14 @@ impl World {
         self.poll_reads(id)?;
         self.poll_submitted(id)?;
         self.count_quiet(id);
-        while self.node_mut(id)?.poll_event().is_some() {
+        let mut failed = false;
+        while let Some(event) = self.node_mut(id)?.poll_event() {
             turn.events += 1;
+            failed |= event == Event::Stopped(Fault::Storage);
+        }
+        if failed {
+            // A piece of a snapshot that could not be read.
+            return faults::storage_failed(self, id);
         }
         self.checkers.turn(&turn)
     }
