@@ -48,7 +48,8 @@ pub enum RecoverError<E> {
     /// The storage holds a record that no node writes.
     Corrupt,
     /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
-    /// machine saved may still be unknown to it: see [`ApplyFault::Snapshot`](crate::ApplyFault::Snapshot).
+    /// machine saved may still be unknown to it: see
+    /// [`ApplyFault::Snapshot`](crate::ApplyFault::Snapshot).
     Snapshot(LoadError),
 }
 

@@ -5,6 +5,7 @@
 //!
 //! * `input.rs`: numbers and bytes that the compiler can't know
 //! * `node.rs`: a node, from its storage's formatting to its end
+//! * `sessions.rs`: a node with sessions
 //! * `parts.rs`: what can be used without a node: log, wire, envelope, sets
 
 #![no_std]
@@ -13,6 +14,7 @@
 mod input;
 mod node;
 mod parts;
+mod sessions;
 
 use self::input::Input;
 use core::panic::PanicInfo;

@@ -1,7 +1,7 @@
 //! A node, from its storage's formatting to its end, called in any order with anything.
 
 use crate::input::Input;
-use crate::parts;
+use crate::{parts, sessions};
 use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
@@ -26,6 +26,9 @@ pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slot
     let log = log.get_mut(..input.size()).unwrap_or_default();
     if input.flag() {
         go_alone(input, &mut storage);
+    }
+    if input.flag() {
+        return sessions::live(input, log, storage);
     }
     // A black box may have changed anything: what holds afterwards holds for any caller.
     match black_box(Node::recover(config(input), log, black_box(storage), Lamp::default())) {

@@ -4,8 +4,8 @@ use crate::input::Input;
 use core::hash::{Hash, Hasher};
 use core::hint::black_box;
 use raft_core::wire::{
-    Answer, Append, Chunk, Counted, Datagram, Envelope, Heartbeat, Message, ReadAnswer, ReadRequest,
-    Staged, VoteAnswer, decode, encode,
+    Answer, Append, Chunk, Counted, Datagram, Envelope, Heartbeat, Message, ReadAnswer,
+    ReadRequest, Staged, VoteAnswer, decode, encode,
 };
 use raft_core::{
     AppendError, ClusterId, Entries, Kind, Log, Membership, NodeId, NodeSet, Nonce, Packet,

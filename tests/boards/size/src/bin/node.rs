@@ -10,8 +10,7 @@ use cortex_m_rt::entry;
 use lamp::{Command, Lamp};
 use raft_core::{
     ClusterId, Config, Frame, Identity, Node, NodeId, Packet, Part, ReadOutcome, Recipient, Record,
-    Snapshot,
-    Storage,
+    Snapshot, Storage,
 };
 
 type Memory = &'static mut [u8];
