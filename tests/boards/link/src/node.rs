@@ -5,8 +5,9 @@ use crate::{parts, sessions};
 use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
-    Ballot, Change, ClusterId, Config, Configuration, DropReason, Frame, Identity, MemoryStorage,
-    Node, NodeSet, Nonce, Part, Record, Snapshot, Storage, Term, format,
+    Alone, Ballot, Change, ClusterId, Config, Configuration, DropReason, Frame, Identity,
+    MemoryStorage, Node, NodeSet, Nonce, Part, Record, Snapshot, Storage, Term, format,
+    recover_alone,
 };
 
 type Memory = &'static mut [u8];
