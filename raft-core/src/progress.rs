@@ -24,6 +24,23 @@ pub enum Flow {
     Snapshot,
 }
 
+/// Something that holds for a follower or does not: a bit, for a leader keeps eight followers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Mark(u8);
+
+impl Mark {
+    /// Nothing may be sent to it until an answer or another round.
+    pub(crate) const PAUSED: Self = Self(1);
+    /// The last probe carried entries: an answer that holds none of them found no room.
+    const CARRIED: Self = Self(1 << 1);
+    /// It is owed a sign of life in this round.
+    pub(crate) const OWED_HEARTBEAT: Self = Self(1 << 2);
+    /// Its word counts: what it said of itself last. Storage of another nonce is not heard.
+    pub(crate) const COUNTED: Self = Self(1 << 3);
+    /// It was heard since the last question for a quorum.
+    pub(crate) const PRESENT: Self = Self(1 << 4);
+}
+
 /// One follower, seen from its leader.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Progress {
@@ -37,22 +54,14 @@ pub(crate) struct Progress {
     pub(crate) echoed: Round,
     /// The round in which an append was sent last.
     pub(crate) appended: Round,
-    /// Whether nothing may be sent until an answer or another round.
-    pub(crate) paused: bool,
-    /// Whether the last probe carried entries: an answer that holds none of them found no room.
-    carried: bool,
-    /// Whether it is owed a sign of life in this round.
-    pub(crate) owed_heartbeat: bool,
-    /// Whether its word counts: what it said of itself last. Storage of another nonce is not heard.
-    pub(crate) counted: bool,
-    /// Whether it was heard since the last question for a quorum.
-    pub(crate) present: bool,
+    /// Every [`Mark`] that holds.
+    marks: u8,
     /// The number of what it wanted to read last.
     pub(crate) question: u32,
 }
 
 /// What [`MEMBERS_MAX`] says that a member costs its leader.
-const _: () = assert!(size_of::<Progress>() <= 48);
+const _: () = assert!(size_of::<Progress>() <= 40);
 
 impl Progress {
     /// A follower of which nothing is known: the logs may meet just before `next`.
@@ -64,61 +73,73 @@ impl Progress {
             next,
             echoed: Round(0),
             appended: Round(0),
-            paused: false,
-            carried: false,
-            owed_heartbeat: false,
-            counted: true,
-            present: false,
+            marks: Mark::COUNTED.0,
             question: 0,
         }
     }
 
+    /// Whether this holds.
+    pub(crate) const fn is(&self, mark: Mark) -> bool {
+        self.marks & mark.0 != 0
+    }
+
+    /// From now on this holds, or does not.
+    pub(crate) const fn set(&mut self, mark: Mark, holds: bool) {
+        self.marks = if holds { self.marks | mark.0 } else { self.marks & !mark.0 };
+    }
+
     /// A new round begins: whoever was silent is asked again.
     pub(crate) fn begin_round(&mut self) {
-        self.paused = false;
-        self.owed_heartbeat = true;
+        self.set(Mark::PAUSED, false);
+        self.set(Mark::OWED_HEARTBEAT, true);
     }
 
     /// Entries up to before `next` were sent in `round`.
     pub(crate) fn sent(&mut self, next: Index, round: Round) {
         self.appended = round;
-        self.owed_heartbeat = false;
-        self.paused = self.flow == Flow::Probe || !self.counted;
-        self.carried = self.flow == Flow::Probe && next > self.next;
+        self.set(Mark::OWED_HEARTBEAT, false);
+        if !self.is(Mark::COUNTED) {
+            self.set(Mark::PAUSED, true);
+        }
         if self.flow == Flow::Replicate {
             self.next = next;
+        } else {
+            self.set(Mark::PAUSED, true);
+            self.set(Mark::CARRIED, next > self.next);
         }
     }
 
     /// Nothing could be sent: not again before the next round.
     pub(crate) fn sent_nothing(&mut self) {
-        self.paused = true;
+        self.set(Mark::PAUSED, true);
     }
 
     /// It said that it heard `round`, and whether its word counts.
     pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
-        self.present = true;
-        self.counted = standing == Counted::Yes;
-        if self.counted {
+        self.set(Mark::PRESENT, true);
+        if standing == Counted::Yes {
+            self.set(Mark::COUNTED, true);
             self.echoed = self.echoed.max(round);
         } else {
+            self.set(Mark::COUNTED, false);
             self.matched = Durable::NOTHING;
         }
     }
 
     /// It holds everything up to `index`. Says whether that moved `matched`.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn acknowledge(
         &mut self,
         index: Durable<Index>,
         round: Round,
         settled: bool,
     ) -> bool {
-        let advanced = self.counted && index > self.matched;
+        let advanced = self.is(Mark::COUNTED) && index > self.matched;
         if advanced {
             self.matched = index;
         }
         let holds = index.get();
-        if self.carried && holds == self.next.previous() {
+        if self.is(Mark::CARRIED) && holds == self.next.previous() {
             // A full follower would otherwise be sent the same again and again, as fast as it says
             // so; the next round asks it once more.
         } else if holds >= self.next.previous() {
@@ -167,8 +188,8 @@ impl Progress {
 
     fn resume(&mut self, flow: Flow, next: Index) {
         self.flow = flow;
-        self.carried = false;
+        self.set(Mark::CARRIED, false);
         self.next = next.max(self.matched.get().next());
-        self.paused = false;
+        self.set(Mark::PAUSED, false);
     }
 }

@@ -7,7 +7,7 @@ use crate::node_set::NodeSet;
 use serde::{Deserialize, Serialize};
 
 /// How many members a cluster can have, learners and both halves of a joint membership counted:
-/// seven voters of whom two are being replaced. A leader keeps 48 bytes for each.
+/// seven voters of whom two are being replaced. A leader keeps 40 bytes for each.
 pub const MEMBERS_MAX: usize = 9;
 
 /// The members of a cluster: in a joint membership, `outgoing` are the voters being replaced.

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::configuration::{Configuration, Sets};
 use crate::macros::note;
 use crate::node_set::NodeSet;
-use crate::progress::{Flow, Progress};
+use crate::progress::{Flow, Mark, Progress};
 use crate::status::Fault;
 use crate::types::{Index, NodeId, Nonce, Position, Round};
 
@@ -117,7 +117,7 @@ impl Leading {
             let holds = peer.matched.get();
             let near = committed.above(holds) <= config.window_entries.into();
             let follows = peer.flow == Flow::Replicate && near && holds >= configured;
-            peer.id == id && peer.counted && follows && self.hears(peer, config)
+            peer.id == id && peer.is(Mark::COUNTED) && follows && self.hears(peer, config)
         })
     }
 }

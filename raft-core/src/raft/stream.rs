@@ -10,7 +10,7 @@ use super::snapshot::{Check, Snapshots};
 use super::{Raft, Role, Stop};
 use crate::config::Config;
 use crate::node_set::NodeSet;
-use crate::progress::{Flow, Progress};
+use crate::progress::{Flow, Mark, Progress};
 use crate::status::DropReason;
 use crate::types::{NodeId, Round, Snapshot};
 use crate::wire::{self, Chunk, Datagram, Message, Staged};
@@ -49,19 +49,19 @@ impl Stream {
 impl Leading {
     /// Who could be sent the snapshot now: whoever lacks what was dropped, and is there.
     fn streamable(&self) -> NodeSet {
-        let waits = |peer: &&Progress| peer.flow == Flow::Snapshot && peer.present;
+        let waits = |peer: &&Progress| peer.flow == Flow::Snapshot && peer.is(Mark::PRESENT);
         self.followers.iter().filter(waits).map(|peer| peer.id).collect()
     }
 
     /// Asks anew who is there: the snapshot is kept for nobody who was silent since the last time,
     /// or is a member no more, or another one.
     pub(super) fn question_presence(&mut self) {
-        let waits = |peer: &Progress| peer.flow == Flow::Snapshot && peer.present;
+        let waits = |peer: &Progress| peer.flow == Flow::Snapshot && peer.is(Mark::PRESENT);
         let is_there = |id| self.followers.iter().any(|peer| peer.id == id && waits(peer));
         if self.stream.as_ref().is_some_and(|stream| !is_there(stream.to)) {
             self.stream = None;
         }
-        self.followers.iter_mut().for_each(|peer| peer.present = false);
+        self.followers.iter_mut().for_each(|peer| peer.set(Mark::PRESENT, false));
     }
 
     /// Whether the stream may go on now.

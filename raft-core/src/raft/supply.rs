@@ -9,7 +9,7 @@ use super::role::Leading;
 use super::{Raft, transmit::Sent};
 use crate::config::Config;
 use crate::log::{Entries, Log};
-use crate::progress::{Flow, Progress};
+use crate::progress::{Flow, Mark, Progress};
 use crate::quorum::Membership;
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
@@ -61,7 +61,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                         leading.lags = true;
                         continue;
                     }
-                    None if follower.owed_heartbeat => {
+                    None if follower.is(Mark::OWED_HEARTBEAT) => {
                         // Not even one entry fits: a smaller buffer than the cluster agreed on.
                         self.counters.unsendable = self.counters.unsendable.saturating_add(1);
                         stock.heartbeat(follower, buffer)
@@ -102,7 +102,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
 
     fn owed_to(&self, follower: &Progress) -> Option<Supply> {
         let most = match follower.flow {
-            _ if follower.paused => 0,
+            _ if follower.is(Mark::PAUSED) => 0,
             Flow::Probe => self.config.window_entries,
             Flow::Replicate if follower.next > self.log.last().index => 0,
             Flow::Replicate if self.membership.voters().contains(follower.id) => {
@@ -112,7 +112,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
             Flow::Snapshot => 0,
         };
         match most {
-            0 => follower.owed_heartbeat.then_some(Supply::Heartbeat),
+            0 => follower.is(Mark::OWED_HEARTBEAT).then_some(Supply::Heartbeat),
             most => Some(Supply::Append(most)),
         }
     }
@@ -128,7 +128,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
     fn window(&self, follower: &Progress) -> u32 {
         let flying = follower.in_flight();
         // A member whose word does not count has no window: it is paused after each append.
-        if flying == 0 || !follower.counted {
+        if flying == 0 || !follower.is(Mark::COUNTED) {
             return self.config.window_entries;
         }
         let first = follower.matched.get().max(self.log.base().index).next();
@@ -142,7 +142,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
 
     fn heartbeat(&self, follower: &mut Progress, buffer: &mut [u8]) -> Option<usize> {
         let (round, committed) = (self.round, self.committed);
-        follower.owed_heartbeat = false;
+        follower.set(Mark::OWED_HEARTBEAT, false);
         let quiet_ticks = self.quiet_ticks;
         let message = Message::Heartbeat(Heartbeat { round, committed, quiet_ticks });
         wire::write_message(self.term, &message, buffer)

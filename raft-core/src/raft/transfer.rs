@@ -6,7 +6,7 @@
 use super::role::Leading;
 use super::{Raft, Role, Stop};
 use crate::log::Log;
-use crate::progress::{Flow, Progress};
+use crate::progress::{Flow, Mark, Progress};
 use crate::status::{DropReason, Fault};
 use crate::types::{NodeId, Round};
 use crate::wire::{self, HandOver, Message};
@@ -78,7 +78,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let mut best: Option<&Progress> = None;
         for peer in &leading.followers {
             let asked = to.is_none_or(|to| to == peer.id) && voters.contains(peer.id);
-            let fit = asked && peer.counted && peer.flow != Flow::Snapshot;
+            let fit = asked && peer.is(Mark::COUNTED) && peer.flow != Flow::Snapshot;
             let held = |it: &Progress| (it.matched, it.echoed);
             if fit && best.is_none_or(|best| held(peer) >= held(best)) {
                 best = Some(peer);
