@@ -53,8 +53,9 @@ pub struct Node<B: AsRef<[u8]> + AsMut<[u8]>, S, M> {
     /// The last entry that the machine has seen.
     applied: Index,
     apply_fault: Option<ApplyFault>,
-    /// Up to where a snapshot was too large for the storage, and how large.
-    oversize: Option<(Index, u32)>,
+    /// How large a snapshot was that storage has no room for, and up to where.
+    oversize: Option<u32>,
+    oversize_at: Index,
     forwarding: Forwarding,
     reported: Reported,
 }
@@ -117,8 +118,18 @@ where
         let (apply_fault, applied) = (kept.apply_fault, kept.snapshot.last.index);
         let reported = Reported::new(kept.ballot.term.max(log.last().term));
         let raft = Raft::new(config, log, kept);
-        let (oversize, forwarding) = (None, Forwarding::default());
-        Ok(Self { raft, storage, machine, applied, apply_fault, oversize, forwarding, reported })
+        let (oversize, oversize_at, forwarding) = (None, Index::ZERO, Forwarding::default());
+        Ok(Self {
+            raft,
+            storage,
+            machine,
+            applied,
+            apply_fault,
+            oversize,
+            oversize_at,
+            forwarding,
+            reported,
+        })
     }
 
     // Inputs.
@@ -288,7 +299,7 @@ where
             term: raft.term(),
             leader: raft.leader(),
             transferring: raft.transferring(),
-            oversize: self.oversize.map(|(_, bytes)| bytes).or(raft.refused()),
+            oversize: self.oversize.or(raft.refused()),
             unequal_settings: raft.has_unequal_settings(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,

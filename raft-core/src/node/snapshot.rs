@@ -115,7 +115,7 @@ where
     pub(super) fn wants_compaction(&self) -> bool {
         self.raft.wants_compaction(self.applied)
             && self.apply_fault.is_none()
-            && self.oversize.is_none_or(|(at, _)| at != self.applied)
+            && (self.oversize.is_none() || self.oversize_at != self.applied)
             && self.storage.snapshot_bytes_max() > 0
     }
 
@@ -141,7 +141,7 @@ where
         let (bytes, checksum) = measured.unwrap_or((u32::MAX, 0));
         let most_bytes = self.storage.snapshot_bytes_max();
         if bytes > most_bytes {
-            self.oversize = Some((index, bytes));
+            (self.oversize, self.oversize_at) = (Some(bytes), index);
             return Err(CompactError::TooLarge { bytes, most_bytes });
         }
         let snapshot = Snapshot { last: Position { term, index }, bytes, checksum };

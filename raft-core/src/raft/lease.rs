@@ -41,7 +41,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// to forget their promise.
     pub(super) fn lease(&self) -> Option<Index> {
         let leading = match &self.role {
-            Role::Leader(leading) if leading.told == 0 => leading,
+            Role::Leader(leading) if !leading.told => leading,
             _ => return None,
         };
         let (length, membership) = (self.config.lease_ticks, &self.configuration.membership);

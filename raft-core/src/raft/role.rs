@@ -148,43 +148,44 @@ impl Asking {
     }
 }
 
-/// A leader in its term.
+/// A leader in its term. What is small stands before what is large, as in `Raft`.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(not(target_pointer_width = "64"), repr(C))]
 pub(crate) struct Leading {
-    pub(super) followers: heapless::Vec<Progress, PEERS_MAX>,
-    /// Its own first entry: nothing before it is committed by counting.
-    pub(super) first: Index,
-    /// The round under way.
-    pub(super) round: Round,
-    /// The follower that was served last.
-    pub(super) served: usize,
-    /// Ticks since the round began.
-    round_ticks: u32,
-    /// Ticks since a quorum was last asked for.
-    quorum_ticks: u32,
-    /// The question is not decided before this tick of it.
-    quorum_grace: u32,
-    /// The round that began with that question: who echoed it or a later one is there.
-    quorum_round: Round,
-    /// How many rounds have really left since then, and the last of them.
-    rounds_left: u32,
-    last_left: Round,
-    /// The last round in which a configuration was not committed yet.
-    pub(super) changed: Round,
-    /// Who is to lead next, if anybody.
-    pub(super) transfer: Option<Transfer>,
-    /// Whether a follower may lack what was dropped from the log.
-    pub(super) lags: bool,
     /// The follower that is being sent the snapshot.
     pub(super) stream: Option<Stream>,
     /// The last one that was.
     pub(super) streamed: NodeId,
-    /// How often another node was told to stand in this term: then no lease holds any more.
-    pub(super) told: u32,
+    /// Whether a follower may lack what was dropped from the log.
+    pub(super) lags: bool,
+    /// Whether another node was told to stand in this term: then no lease holds any more.
+    pub(super) told: bool,
+    /// The follower that was served last.
+    pub(super) served: usize,
+    /// Its own first entry: nothing before it is committed by counting.
+    pub(super) first: Index,
+    /// The round under way.
+    pub(super) round: Round,
+    /// The question is not decided before this tick of it.
+    quorum_grace: u32,
+    /// How many rounds have really left since then, and the last of them.
+    rounds_left: u32,
+    last_left: Round,
+    /// The round that began with that question: who echoed it or a later one is there.
+    quorum_round: Round,
+    /// Ticks since the round began.
+    round_ticks: u32,
+    /// Ticks since a quorum was last asked for.
+    quorum_ticks: u32,
+    pub(super) questions: Questions,
     /// How often in a row nothing was to be done when a quorum was asked for.
     pub(super) calm: u32,
+    /// Who is to lead next, if anybody.
+    pub(super) transfer: Option<Transfer>,
+    /// The last round in which a configuration was not committed yet.
+    pub(super) changed: Round,
     pub(super) ages: Ages,
-    pub(super) questions: Questions,
+    pub(super) followers: heapless::Vec<Progress, PEERS_MAX>,
 }
 
 /// What a leader's clock calls for.
@@ -216,7 +217,7 @@ impl Leading {
             lags: false,
             stream: None,
             streamed: NodeId(0),
-            told: 0,
+            told: false,
             calm: 0,
             ages: Ages::new(),
             questions: Questions::default(),

@@ -6,11 +6,15 @@
 use crate::status::DropReason;
 use crate::types::{NodeId, Round, Term};
 
-/// The last datagram that jumped too far to be believed on its own.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub(super) struct TermGuard(Option<(Term, NodeId, Round)>);
+/// The last datagram that jumped too far to be believed on its own; none jumps to term zero.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct TermGuard(Term, NodeId, Round);
 
 impl TermGuard {
+    pub(super) const fn new() -> Self {
+        Self(Term::ZERO, NodeId(0), Round(0))
+    }
+
     /// Whether `term`, which is later than `current`, may be entered.
     pub(super) fn check(
         &mut self,
@@ -25,10 +29,8 @@ impl TermGuard {
         if term.0 - current.0 <= Term::BELIEVABLE_JUMP {
             return Ok(());
         }
-        let here = (term, from, number);
-        match self.0.replace(here) {
-            Some(before) if before.0 == term && before != here => Ok(()),
-            _ => Err(DropReason::TermJump),
-        }
+        let here = Self(term, from, number);
+        let before = core::mem::replace(self, here.clone());
+        if before.0 == term && before != here { Ok(()) } else { Err(DropReason::TermJump) }
     }
 }

@@ -116,7 +116,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let message = Message::HandOver(HandOver { round: leading.round });
         let length = wire::write_message(self.ballot.term, &message, buffer)?;
         leading.transfer.as_mut()?.owed = false;
-        leading.told = leading.told.saturating_add(1);
+        leading.told = true;
         Some((to, length))
     }
 
