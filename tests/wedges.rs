@@ -3,10 +3,10 @@
 
 use raft_core::wire::{self, Append, Heartbeat, Message};
 use raft_core::{
-    Ballot, ClusterId, Config, Frame, Identity, MemoryStorage, Node, NodeId, ProposeError,
-    Recipient, Record, RecoverError, RoleName, Storage, Term,
+    Ballot, ClusterId, Config, Flow, Frame, Identity, Index, MemoryStorage, Node, NodeId, Position,
+    ProposeError, Recipient, Record, RecoverError, RoleName, Snapshot, Storage, Term,
 };
-use raft_simulator::forge::forge;
+use raft_simulator::forge::{self, forge};
 use raft_simulator::{Cluster, Settings};
 
 /// Founders with logs of these sizes, of which the first one leads. No log is ever compacted, so
@@ -137,6 +137,47 @@ fn campaigning_in_every_turn_of_a_loop_elects_somebody() -> Result<(), String> {
     }
     let status = cluster.node(1)?.status();
     assert_eq!((status.role, status.term.0), (RoleName::Leader, 1));
+    Ok(())
+}
+
+/// A follower whose machine stopped wants a snapshot that is newer than its own, and its leader
+/// applies nothing, so that it has none.
+#[test]
+fn a_snapshot_that_helps_nobody_is_not_sent_again_and_again() -> Result<(), String> {
+    let (ids, mut cluster) = ([NodeId(1), NodeId(2)], Cluster::default());
+    for (id, log_bytes) in ids.into_iter().zip([4096, 512]) {
+        let settings = Settings { log_bytes, frame: 64, ..Settings::default() };
+        cluster.add(Identity::founder(ClusterId(1), &settings.config(id), &ids), &settings)?;
+    }
+    let digest = cluster.shared_digest(1)?;
+    let last = Position { term: Term(1), index: Index(1) };
+    for (id, format) in [(1, 0), (2, 1)] {
+        cluster.crash(id, 0)?;
+        let bytes = forge::snapshot(&[1, 2], digest, format, &[]);
+        let checksum = forge::checksum(&bytes);
+        let snapshot = Snapshot { last, bytes: bytes.len() as u32, checksum };
+        let disk = cluster.disk_mut(id)?;
+        disk.write(Record::Stage { snapshot, held: 0 })?;
+        disk.write(Record::Chunk { offset: 0, bytes: &bytes })?;
+        disk.write(Record::Snapshot(snapshot))?;
+        disk.flush()?;
+        cluster.start(id)?;
+    }
+    for id in [1, 2] {
+        cluster.node_mut(id)?.advance(20);
+    }
+    cluster.node_mut(1)?.campaign();
+    cluster.settle()?;
+    for _ in 0..40 {
+        cluster.node_mut(1)?.propose(&"w").ok();
+        // Fails if the talk does not end.
+        cluster.tick_and_settle()?;
+    }
+    assert_eq!(cluster.node(1)?.status().peers[0].flow, Flow::Snapshot);
+    run(&mut cluster, 40)?;
+    let (leader, follower) = (cluster.node(1)?.status(), cluster.node(2)?.status());
+    assert_eq!((leader.last, leader.committed), (follower.last, leader.last));
+    assert!(follower.apply_fault.is_some() && follower.snapshot.0 > 1);
     Ok(())
 }
 

@@ -184,7 +184,7 @@ where
         let flushed = self.storage.flush();
         self.storage_outcome(flushed)?;
         self.raft.installed(snapshot, configuration);
-        self.applied = snapshot.last.index;
+        self.applied = self.applied.max(snapshot.last.index);
         if self.apply_fault.is_none()
             && let Err(fault) = restore(&mut self.storage, &mut self.machine, &snapshot)
         {

@@ -49,7 +49,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         from: NodeId,
         acknowledge: &Acknowledge,
     ) -> Result<(), Stop> {
-        let Acknowledge { round, index, settled, standing } = *acknowledge;
+        let Acknowledge { round, index, settled, short, standing } = *acknowledge;
         let last = self.log.last().index;
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
@@ -60,11 +60,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return Err(DropReason::Impossible.into());
         }
         peer.echo(round, standing);
-        let lagged = peer.flow == Flow::Snapshot;
+        let before = peer.flow;
         let advanced = peer.acknowledge(index, round, settled);
         let wait = leading.questions.wait();
-        if lagged {
-            self.heard_lagging(from, round);
+        if before == Flow::Snapshot || short {
+            self.heard_lagging(from, round, short.then_some(before));
         }
         if advanced && index.get() > self.committed {
             self.count_commits(index);

@@ -149,7 +149,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             // Whoever is elected has all that is in it, and commits it by counting.
             return None;
         }
-        (stage.snapshot.last.index > self.committed).then_some(stage.snapshot)
+        let had = if self.retired { self.snapshots.kept.last.index } else { self.committed };
+        (stage.snapshot.last.index > had).then_some(stage.snapshot)
+    }
+
+    /// Whether there is no room, and no snapshot of this node's own will ever make any.
+    pub(super) const fn is_short_for_good(&self) -> bool {
+        self.retired && self.snapshots.short
     }
 
     /// What comes together.
@@ -174,7 +180,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.enter(Ballot { term, vote, ..self.ballot });
         }
         self.committed = self.committed.max(index);
-        let adopted = self.adopt_base(configuration);
+        let mut adopted = self.adopt_base(configuration);
+        if self.retired {
+            adopted = adopted.and_then(|()| self.drop_up_to(index));
+        }
         if let Role::Follower(following) = &mut self.role {
             following.verified = following.verified.max(index);
             following.refused = None;
@@ -197,16 +206,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         chunk: &Chunk<'a>,
         given: &mut Given<'a>,
     ) -> Result<(), Stop> {
-        let (committed, term) = (self.committed, self.ballot.term);
+        let (short, term) = (self.is_short_for_good(), self.ballot.term);
+        let had = if short { self.snapshots.kept.last.index } else { self.committed };
         let following = self.follow(from)?;
         following.owes_stage = true;
         let mut begins = false;
         if let Some(snapshot) = chunk.begins {
             let last = snapshot.last.index;
-            if last <= committed {
+            if last <= had {
                 // What is committed is in every leader's log.
                 following.verified = following.verified.max(last);
-                following.owes = true;
+                (following.owes, following.owes_stage) = (true, false);
                 return Ok(());
             }
             if snapshot.bytes > self.snapshots.bytes_max {

@@ -170,9 +170,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         }
         peer.echo(round, standing);
         if held == 0 && stream.sent == bytes && round >= peer.appended {
-            // All of it was sent, and none is there: perhaps it did not add up.
+            // All of it was sent, and none is there: perhaps it did not add up. It is not sent
+            // again before the follower is heard once more, or the two might never rest.
             self.snapshots.check = Check::Due;
             leading.stream = None;
+            peer.set(Mark::PRESENT, false);
         } else if held > stream.held {
             stream.held = held;
             stream.sent = stream.sent.max(held);
@@ -182,12 +184,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(())
     }
 
-    /// A follower that lacks what was dropped echoed a round, and holds everything up to `index`.
+    /// A follower that lacks what was dropped echoed a round; or one whose machine stopped has no
+    /// room, though it lacks nothing: it can drop what is in a newer snapshot than its own.
     #[cold]
-    pub(super) fn heard_lagging(&mut self, from: NodeId, round: Round) {
-        let bytes = self.snapshots.kept.bytes;
+    pub(super) fn heard_lagging(&mut self, from: NodeId, round: Round, short: Option<Flow>) {
+        let (bytes, base) = (self.snapshots.kept.bytes, self.log.base().index);
         let Role::Leader(leading) = &mut self.role else { return };
-        let Some(peer) = leading.followers.iter().find(|peer| peer.id == from) else { return };
+        let Some(peer) = leading.followers.iter_mut().find(|peer| peer.id == from) else { return };
+        if let Some(before) = short {
+            // When it begins to ask, nobody knows whether this one is newer.
+            self.snapshots.short |= before != Flow::Snapshot;
+            if bytes > 0 {
+                peer.lacks_dropped(base);
+                leading.lags = true;
+            }
+        }
         let stream = leading.stream.as_mut().filter(|stream| stream.to == from);
         if peer.flow != Flow::Snapshot {
             if stream.is_some() {

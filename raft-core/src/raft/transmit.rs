@@ -224,7 +224,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         // While the rest is not durable, the same words again would say nothing.
         let news = following.echoed != round || following.reported < index.get();
         let owed = following.owes && (settled || news);
-        owed.then(|| Acknowledge { round, index, settled, standing: self.counted() })
+        // Whoever can take no snapshot of its own has no other way to room.
+        let short = self.is_short_for_good();
+        owed.then(|| Acknowledge { round, index, settled, short, standing: self.counted() })
     }
 
     /// Who is owed a vote request, if it may be made.

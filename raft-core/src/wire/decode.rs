@@ -3,7 +3,8 @@
 //! A flag that is not known may mean that a promise does not count, so it is refused, not ignored.
 
 use super::kind::{
-    BEGINS, FIELDS_MAX, Form, GRANTED, HANDED_OVER, Kind, LIMITS, NAMED, PRE, SETTLED, UNCOUNTED,
+    BEGINS, FIELDS_MAX, Form, GRANTED, HANDED_OVER, Kind, LIMITS, NAMED, PRE, SETTLED, SHORT,
+    UNCOUNTED,
 };
 use super::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, Forward, HandOver,
@@ -159,8 +160,9 @@ impl<'a> Opened<'a> {
     #[inline(always)] // As above.
     pub(crate) fn acknowledge(&self) -> Acknowledge {
         let [_, _, held, ..] = self.fields;
-        let (index, settled) = (promised_by_peer(Index(held)), self.flags & SETTLED != 0);
-        Acknowledge { round: self.number(), index, settled, standing: self.counted() }
+        let (settled, short) = (self.flags & SETTLED != 0, self.flags & SHORT != 0);
+        let (round, index) = (self.number(), promised_by_peer(Index(held)));
+        Acknowledge { round, index, settled, short, standing: self.counted() }
     }
 
     pub(crate) fn reject(&self) -> Reject {

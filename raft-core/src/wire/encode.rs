@@ -9,7 +9,7 @@
 //! ```
 
 use super::kind::{
-    BEGINS, FIELDS_MAX, GRANTED, HANDED_OVER, Kind, NAMED, PRE, QUIET, SETTLED, UNCOUNTED,
+    BEGINS, FIELDS_MAX, GRANTED, HANDED_OVER, Kind, NAMED, PRE, QUIET, SETTLED, SHORT, UNCOUNTED,
 };
 use super::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, HandOver, Heartbeat, Message,
@@ -136,8 +136,9 @@ pub(crate) fn write_acknowledge(
     term: Term,
     buffer: &mut [u8],
 ) -> Option<usize> {
-    let Acknowledge { round, index, settled, standing } = acknowledge;
-    let flags = if *settled { SETTLED } else { 0 } | uncounted(*standing);
+    let Acknowledge { round, index, settled, short, standing } = acknowledge;
+    let settled = if *settled { SETTLED } else { 0 };
+    let flags = if *short { SHORT } else { 0 } | settled | uncounted(*standing);
     write(buffer, Kind::Acknowledge, flags, term, &[round.0, index.get().0])
 }
 

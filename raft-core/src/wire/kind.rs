@@ -75,6 +75,8 @@ pub(super) const GRANTED: u8 = 2;
 pub(super) const UNCOUNTED: u8 = 1;
 /// Of acknowledgements: nothing that matches is still to become durable.
 pub(super) const SETTLED: u8 = 2;
+/// Of acknowledgements: only a snapshot makes room for more.
+pub(super) const SHORT: u8 = 4;
 /// Of pieces of a snapshot: it is the first one.
 pub(super) const BEGINS: u8 = 1;
 /// Of every kind: the sender's nonce follows.
@@ -113,7 +115,7 @@ impl Form {
         ..Self::plain(Kind::Append, 0, fields(&[NUMBER, INDEX, WORD, NUMBER]))
     };
     pub(super) const ACKNOWLEDGE: Self =
-        Self::plain(Kind::Acknowledge, UNCOUNTED | SETTLED, fields(&[NUMBER, INDEX]));
+        Self::plain(Kind::Acknowledge, UNCOUNTED | SETTLED | SHORT, fields(&[NUMBER, INDEX]));
 
     /// The form of the kind with that number.
     pub(super) fn of(number: u8) -> Option<&'static Self> {

@@ -125,6 +125,8 @@ pub struct Acknowledge {
     pub index: Durable<Index>,
     /// Whether nothing that matches is still waiting to be durable.
     pub settled: bool,
+    /// Whether the sender has no room for more until it is sent a snapshot.
+    pub short: bool,
     /// Whether the sender is a member whose promises count.
     pub standing: Counted,
 }

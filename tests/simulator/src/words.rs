@@ -150,8 +150,9 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
             let (after, round, commit) = (position(previous), round.0, committed.0);
             format!("append after {after} [{list}], round {round}, commit {commit}")
         }
-        Message::Acknowledge(Acknowledge { round, index, settled, standing }) => {
+        Message::Acknowledge(Acknowledge { round, index, settled, short, standing }) => {
             let more = if settled { "" } else { ", more to come" };
+            let more = if short { ", no room but by a snapshot" } else { more };
             let count = if standing == Counted::Yes { "" } else { ", not counted" };
             format!("hold {}{more}{count}, round {}", index.get().0, round.0)
         }
