@@ -177,9 +177,9 @@ impl Watermark {
         term(index).map(|term| Durable(Position { term, index }))
     }
 
-    /// Whether this node's word counts, for certain.
-    pub(crate) const fn admitted(&self) -> bool {
-        self.durable_ballot.admitted
+    /// The ballot that a power cut would leave.
+    pub(crate) const fn durable_ballot(&self) -> Ballot {
+        self.durable_ballot
     }
 
     /// The ballot, if it may be promised just as it is.

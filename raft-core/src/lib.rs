@@ -127,7 +127,7 @@ pub use crate::status::{
     ApplyFault, Counters, DropReason, Event, Fault, PeerStatus, RoleName, Status,
 };
 pub use crate::storage::{
-    FormatError, Identity, MemoryStorage, MemoryStorageError, Part, Record, Storage, format,
+    FormatError, Identity, Loss, MemoryStorage, MemoryStorageError, Part, Record, Storage, format,
 };
 pub use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Round, Snapshot, Term};
 pub use crate::wire::{Frame, Packet, Recipient};

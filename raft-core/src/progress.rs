@@ -39,6 +39,8 @@ impl Mark {
     pub(crate) const COUNTED: Self = Self(1 << 3);
     /// It was heard since the last question for a quorum.
     pub(crate) const PRESENT: Self = Self(1 << 4);
+    /// It lost entries, and has not said since that its word counts.
+    pub(crate) const REFILLING: Self = Self(1 << 5);
 }
 
 /// One follower, seen from its leader.
@@ -56,6 +58,8 @@ pub(crate) struct Progress {
     pub(crate) appended: Round,
     /// Every [`Mark`] that holds.
     marks: u8,
+    /// The number of the last loss of entries that it told of.
+    pub(crate) losses: u8,
     /// The number of what it wanted to read last.
     pub(crate) question: u32,
 }
@@ -74,6 +78,7 @@ impl Progress {
             echoed: Round(0),
             appended: Round(0),
             marks: Mark::COUNTED.0,
+            losses: 0,
             question: 0,
         }
     }
@@ -114,8 +119,15 @@ impl Progress {
         self.set(Mark::PAUSED, true);
     }
 
-    /// It said that it heard `round`, and whether its word counts.
-    pub(crate) fn echo(&mut self, round: Round, standing: Counted) {
+    /// It said that it heard `round`, and whether its word counts. If it lost entries, what it says
+    /// of rounds before `since` may be of before the loss: says whether this is not.
+    pub(crate) fn echo(&mut self, round: Round, standing: Counted, since: Round) -> bool {
+        if self.is(Mark::REFILLING) && standing == Counted::Yes {
+            if round < since {
+                return false;
+            }
+            self.set(Mark::REFILLING, false);
+        }
         self.set(Mark::PRESENT, true);
         if standing == Counted::Yes {
             self.set(Mark::COUNTED, true);
@@ -124,6 +136,17 @@ impl Progress {
             self.set(Mark::COUNTED, false);
             self.matched = Durable::NOTHING;
         }
+        true
+    }
+
+    /// It lost entries that it had flushed: nothing is known of its log, whose end may still be
+    /// close to `last`.
+    pub(crate) fn begin_refill(&mut self, losses: u8, last: Index) {
+        self.losses = losses;
+        self.set(Mark::REFILLING, true);
+        self.set(Mark::COUNTED, false);
+        self.matched = Durable::NOTHING;
+        self.resume(Flow::Probe, last.next());
     }
 
     /// It holds everything up to `index`. Says whether that moved `matched`.

@@ -181,6 +181,9 @@ pub struct Status {
     pub configured_at: Index,
     /// Whether its votes and acknowledgements count.
     pub admitted: bool,
+    /// Whether storage lost entries that it had flushed, and not all that matters is back yet:
+    /// until then its votes and acknowledgements do not count.
+    pub refilling: bool,
     /// Whether the cluster has other settings than this node, which then is never admitted.
     pub unequal_settings: bool,
     /// To whom it hands over, if it leads and does.
@@ -220,6 +223,12 @@ pub enum Event {
     /// The cluster has other settings than this node, which can't take part with its own:
     /// [`Config::shared_digest`](crate::Config::shared_digest) says which these are.
     UnequalSettings,
+    /// Storage lost entries that it had flushed. A leader sends this node what matters of them, and
+    /// until then it is like one that is away: if so many are that no quorum is left, only
+    /// [`recover_alone`](crate::recover_alone) helps.
+    EntriesLost,
+    /// All that matters of what storage had lost is back: the node counts again.
+    Refilled,
     /// This node stopped for good.
     Stopped(Fault),
     /// This node applies nothing more.
@@ -235,6 +244,7 @@ pub(crate) struct Reported {
     pub(crate) transferring: Option<NodeId>,
     pub(crate) oversize: Option<u32>,
     pub(crate) unequal_settings: bool,
+    pub(crate) refilling: bool,
     pub(crate) fault: Option<Fault>,
     pub(crate) apply_fault: Option<ApplyFault>,
 }
@@ -243,9 +253,19 @@ impl Reported {
     /// A node that nobody has looked at since it was made in this term.
     pub(crate) const fn new(term: Term) -> Self {
         let (role, leader, transferring) = (RoleName::Follower, None, None);
-        let (unequal_settings, oversize) = (false, None);
+        let (unequal_settings, refilling, oversize) = (false, false, None);
         let (fault, apply_fault) = (None, None);
-        Self { role, term, leader, transferring, unequal_settings, oversize, fault, apply_fault }
+        Self {
+            role,
+            term,
+            leader,
+            transferring,
+            unequal_settings,
+            refilling,
+            oversize,
+            fault,
+            apply_fault,
+        }
     }
 
     /// The next difference to what is now, which then is reported.
@@ -274,6 +294,10 @@ impl Reported {
             if now.unequal_settings {
                 return Some(Event::UnequalSettings);
             }
+        }
+        if self.refilling != now.refilling {
+            self.refilling = now.refilling;
+            return Some(if now.refilling { Event::EntriesLost } else { Event::Refilled });
         }
         if self.apply_fault != now.apply_fault {
             self.apply_fault = now.apply_fault;

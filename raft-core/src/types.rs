@@ -130,6 +130,33 @@ pub struct Ballot {
     pub vote: Option<NodeId>,
     /// Whether the last configuration that it knew to be committed names this storage.
     pub admitted: bool,
+    /// How often flushed entries were lost, twice, and one less until a leader has put all that
+    /// matters back in place. It goes round.
+    pub losses: u8,
+}
+
+impl Ballot {
+    /// Whether flushed entries were lost, and are not back yet.
+    pub const fn is_refilling(self) -> bool {
+        self.losses % 2 == 1
+    }
+
+    /// Whether the node's votes and acknowledgements count.
+    pub const fn counts(self) -> bool {
+        self.admitted && !self.is_refilling()
+    }
+
+    /// The same after flushed entries were lost, be it in the middle of being refilled.
+    pub(crate) const fn lost_again(self) -> Self {
+        let more = if self.is_refilling() { 2 } else { 1 };
+        Self { losses: self.losses.wrapping_add(more), ..self }
+    }
+
+    /// The same when all that matters is back in place.
+    pub(crate) const fn refilled(self) -> Self {
+        let more = if self.is_refilling() { 1 } else { 0 };
+        Self { losses: self.losses.wrapping_add(more), ..self }
+    }
 }
 
 /// Names one cluster among all that may share a medium; drawn at random when it is founded.

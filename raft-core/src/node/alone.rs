@@ -95,10 +95,16 @@ where
     let at = log.append(term, Kind::CONFIGURATION, body).map_err(|_| AloneError::LogFull)?;
     let entries = log.run(at.index, 1, usize::MAX).ok_or(AloneError::LogFull)?;
     let (after, bytes) = (last, entries.bytes());
-    let ballot = Ballot { term, vote: Some(config.id), admitted: true };
-    // The name first: while it has the old one it must never count itself for a quorum.
+    let mut lost = kept.ballot;
+    if kept.lost {
+        lost = lost.lost_again();
+    }
+    let ballot = Ballot { term, vote: Some(config.id), admitted: true, ..lost.refilled() };
+    // The name first: while it has the old one it must never count itself for a quorum. What rotted
+    // is told of until a ballot says that it was; here nobody is left who could refill it.
     for record in [
         Record::Identity(identity),
+        Record::Ballot(Ballot { admitted: false, ..lost }),
         Record::Ballot(ballot),
         Record::Entries { after, committed: kept.committed, bytes },
     ] {

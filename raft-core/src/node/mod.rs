@@ -301,6 +301,7 @@ where
             transferring: raft.transferring(),
             oversize: self.oversize.or(raft.refused()),
             unequal_settings: raft.has_unequal_settings(),
+            refilling: raft.is_refilling(),
             fault: raft.fault(),
             apply_fault: self.apply_fault,
         })

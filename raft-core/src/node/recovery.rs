@@ -10,7 +10,7 @@ use crate::log::{Entries, Log, UnfitMemory};
 use crate::machine::Machine;
 use crate::raft::{Kept, Stage, latest};
 use crate::snapshot::LoadError;
-use crate::storage::{Identity, Part, Record, Storage};
+use crate::storage::{Identity, Loss, Part, Record, Storage};
 use crate::types::{Index, NodeId, Position, Snapshot, Term};
 
 /// Why a node could not be made.
@@ -47,6 +47,9 @@ pub enum RecoverError<E> {
     UnequalSettings,
     /// The storage holds a record that no node writes.
     Corrupt,
+    /// The storage lost the node's ballot: nobody knows what it has promised. Wipe it, have the
+    /// node removed, and add it anew, as [`Identity::newcomer`].
+    BallotLost,
     /// The storage's snapshot is damaged, or of a layout that this version does not know. What the
     /// machine saved may still be unknown to it: see
     /// [`ApplyFault::Snapshot`](crate::ApplyFault::Snapshot).
@@ -59,19 +62,36 @@ struct Found<'l, B: AsRef<[u8]> + AsMut<[u8]>> {
     log: &'l mut Log<B>,
     kept: &'l mut Kept,
     flaw: Option<Flaw>,
+    /// Whether anything that was flushed is lost; then what does not fit stood on that.
+    gaps: bool,
 }
 
 /// Why what was found is no use.
 enum Flaw {
     Corrupt,
     TooLarge,
+    BallotLost,
 }
 
 impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
     fn take(&mut self, record: Record<'_>) {
-        if self.flaw.is_none() {
-            self.flaw = self.try_take(record).err();
+        if self.flaw.is_some() {
+            return;
         }
+        match self.try_take(record) {
+            Err(Flaw::Corrupt) if self.gaps => self.kept.lost = true,
+            outcome => self.flaw = outcome.err(),
+        }
+    }
+
+    /// The log begins anew behind the snapshot unless it holds the very entry that this ends with:
+    /// what a leader will add must have something to stand on, now and at the next start.
+    fn close_gap(&mut self) {
+        let last = self.kept.snapshot.last;
+        if self.log.term(last.index) != Some(last.term) {
+            self.log.restart_after(last);
+        }
+        self.kept.committed = self.kept.committed.min(self.log.last().index);
     }
 
     fn try_take(&mut self, record: Record<'_>) -> Result<(), Flaw> {
@@ -80,7 +100,15 @@ impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
                 self.identity = Some(identity);
                 self.kept.ballot.admitted = identity.is_founder();
             }
-            Record::Ballot(ballot) => self.kept.ballot = ballot,
+            Record::Ballot(ballot) => {
+                self.kept.ballot = ballot;
+                if self.kept.lost && ballot.is_refilling() {
+                    self.close_gap();
+                    self.kept.lost = false;
+                }
+            }
+            Record::Lost(Loss::Ballot) => return Err(Flaw::BallotLost),
+            Record::Lost(Loss::Entries) => (self.gaps, self.kept.lost) = (true, true),
             Record::Base(base) => {
                 self.log.rebase(in_bounds(base)?);
             }
@@ -148,12 +176,14 @@ where
     S: Storage,
     M: Machine,
 {
-    let mut found = Found { identity: None, log, kept, flaw: None };
+    let mut found = Found { identity: None, log, kept, flaw: None, gaps: false };
     storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
-    let identity = found.identity.as_ref().ok_or(RecoverError::Blank)?;
+    let identity = found.identity.ok_or(RecoverError::Blank)?;
     match found.flaw {
         Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
         Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
+        Some(Flaw::BallotLost) => return Err(RecoverError::BallotLost),
+        None if found.kept.lost => found.close_gap(),
         None => {}
     }
     if identity.id != config.id {
@@ -162,7 +192,7 @@ where
     if !found.fits_together() {
         return Err(RecoverError::Corrupt);
     }
-    let Identity { membership, nonce, settings, id, .. } = *identity;
+    let Identity { membership, nonce, settings, id, .. } = identity;
     kept.nonce = nonce;
     kept.snapshot_bytes_max = storage.snapshot_bytes_max();
     kept.base_configuration = Configuration::of_founders(membership, settings);

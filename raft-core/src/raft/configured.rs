@@ -64,11 +64,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// Whether this node's word counts is for the last configuration to say that it knows to be
-    /// committed and holds durably.
-    #[inline(always)] // One bit, nearly always.
+    /// committed and holds durably; and, if it lost entries, for its leader.
+    #[inline(always)] // Two bits, nearly always.
     pub(super) fn judge(&mut self) {
         if self.unjudged {
             self.look_up();
+        }
+        if self.ballot.is_refilling() {
+            self.settle_refill();
         }
     }
 

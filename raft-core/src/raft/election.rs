@@ -41,7 +41,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Whether this node could lead if it were elected.
     pub(super) fn may_campaign(&self) -> bool {
-        self.ballot.admitted
+        self.ballot.counts()
             && !self.retired
             && self.votes()
             && self.ballot.term.next() < Term::LIMIT
@@ -111,7 +111,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     #[cold]
     pub(super) fn vote_asked(&mut self, from: NodeId, request: &VoteRequest) {
         let VoteRequest { standing, attempt, last } = *request;
-        let worthy = self.ballot.admitted && last.get() >= self.log.last();
+        let worthy = self.ballot.counts() && last.get() >= self.log.last();
         if standing == Standing::Pre {
             if worthy {
                 self.pre_grant.owe(from, attempt);

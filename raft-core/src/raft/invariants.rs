@@ -23,7 +23,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let last = self.log.last();
         match &self.role {
             Role::Follower(following) => following.verified <= last.index,
-            Role::PreCandidate(_) => self.ballot.admitted,
+            Role::PreCandidate(_) => self.ballot.counts(),
             Role::Candidate(_) => self.ballot.vote == Some(self.config.id),
             Role::Leader(leading) => {
                 self.ballot.vote == Some(self.config.id)

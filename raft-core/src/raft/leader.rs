@@ -54,12 +54,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
         };
-        let now = leading.round;
+        let (now, since) = (leading.round, leading.refills.since);
         let peer = leading.follower(from).ok_or(DropReason::Unexpected)?;
         if round > now || index.get() > last {
             return Err(DropReason::Impossible.into());
         }
-        peer.echo(round, standing);
+        if !peer.echo(round, standing, since) {
+            return Err(DropReason::Stale.into());
+        }
         let before = peer.flow;
         let advanced = peer.acknowledge(index, round, settled);
         let wait = leading.questions.wait();
@@ -82,12 +84,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
         };
-        let now = leading.round;
+        let (now, since) = (leading.round, leading.refills.since);
         let peer = leading.follower(from).ok_or(DropReason::Unexpected)?;
         if round > now || hint.index >= previous {
             return Err(DropReason::Impossible.into());
         }
-        peer.echo(round, standing);
+        if !peer.echo(round, standing, since) {
+            return Err(DropReason::Stale.into());
+        }
         let base = self.log.base().index;
         if !peer.may_reject(previous) {
             // It says nothing new, and is heard all the same.

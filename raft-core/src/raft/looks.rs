@@ -55,8 +55,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.watermark.index().get()
     }
 
-    pub(crate) const fn admitted(&self) -> bool {
-        self.watermark.admitted()
+    /// Whether this node's word counts, for certain.
+    pub(crate) const fn counts(&self) -> bool {
+        self.watermark.durable_ballot().counts() && !self.ballot.is_refilling()
+    }
+
+    /// Whether entries that it had flushed are lost and not all back, durably.
+    pub(crate) const fn is_refilling(&self) -> bool {
+        self.watermark.durable_ballot().is_refilling() || self.ballot.is_refilling()
     }
 
     pub(crate) const fn fault(&self) -> Option<Fault> {

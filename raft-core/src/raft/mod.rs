@@ -20,6 +20,7 @@ mod pre_grant;
 mod quiet;
 mod read;
 mod receive;
+mod refill;
 mod role;
 mod snapshot;
 mod stream;
@@ -113,6 +114,8 @@ pub(crate) struct Kept {
     pub(crate) snapshot_bytes_max: u32,
     pub(crate) stage: Option<Stage>,
     pub(crate) committed: Index,
+    /// Whether flushed entries were found to be lost, and no ballot says so yet.
+    pub(crate) lost: bool,
     /// Why the machine can't follow, if it can't.
     pub(crate) apply_fault: Option<ApplyFault>,
 }
@@ -167,6 +170,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let watermark = Watermark::recovered(log.base().index, last.index, ballot);
         // Whoever has a term may have followed a leader until a moment ago.
         let heard = ballot.term > Term::ZERO || last != Position::ZERO;
+        if kept.lost {
+            ballot = ballot.lost_again();
+        }
         if last.term > ballot.term {
             // Whom it voted for in that term is not known, so it has no vote left to give in it.
             (ballot.term, ballot.vote) = (last.term, Some(config.id));
@@ -369,6 +375,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     fn counted(&self) -> Counted {
-        if self.watermark.admitted() { Counted::Yes } else { Counted::No }
+        if self.counts() { Counted::Yes } else { Counted::No }
     }
 }

@@ -65,6 +65,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Kind::Staged => self.heard_staged(from, &opened.staged()),
             Kind::ReadRequest => self.read_asked(from, opened.read().number),
             Kind::ReadAnswer => self.read_answered(from, &opened.read()),
+            Kind::RefillRequest => self.refill_asked(from, opened.refill().number),
+            Kind::RefillAnswer => self.refill_answered(from, &opened.refill()),
             Kind::Forward if matches!(self.role, Role::Leader(_)) => {
                 *given = Given::Command(opened.rest);
                 Ok(())

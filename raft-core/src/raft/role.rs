@@ -5,6 +5,7 @@
 use super::confirm::Questions;
 use super::lease::Ages;
 use super::read::NEVER_ASKED;
+use super::refill::Refills;
 use super::stream::Stream;
 use super::transfer::Transfer;
 use crate::config::Config;
@@ -44,6 +45,10 @@ pub(crate) struct Following {
     pub(super) reported: Index,
     /// The round heard last when the leader was asked what may be read.
     pub(super) asked_in: Round,
+    /// The round in which the leader was told of a loss last.
+    pub(super) refill_asked_in: Round,
+    /// Up to where everything must be here after a loss, as this leader says.
+    pub(super) refill_to: Option<Index>,
 }
 
 impl Following {
@@ -59,6 +64,8 @@ impl Following {
             echoed: Round(0),
             reported: Index::ZERO,
             asked_in: NEVER_ASKED,
+            refill_asked_in: NEVER_ASKED,
+            refill_to: None,
         }
     }
 }
@@ -185,6 +192,7 @@ pub(crate) struct Leading {
     /// The last round in which a configuration was not committed yet.
     pub(super) changed: Round,
     pub(super) ages: Ages,
+    pub(super) refills: Refills,
     pub(super) followers: heapless::Vec<Progress, PEERS_MAX>,
 }
 
@@ -221,6 +229,7 @@ impl Leading {
             calm: 0,
             ages: Ages::new(),
             questions: Questions::default(),
+            refills: Refills::default(),
         }
     }
 

@@ -158,7 +158,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Role::Leader(leading) = &mut self.role else {
             return Err(DropReason::Unexpected.into());
         };
-        let now = leading.round;
+        let (now, since) = (leading.round, leading.refills.since);
         let stream = leading.stream.as_mut().filter(|stream| stream.to == from);
         let peer = leading.followers.iter_mut().find(|peer| peer.id == from);
         let (Some(stream), Some(peer)) = (stream, peer) else {
@@ -168,7 +168,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if round > now || held > bytes {
             return Err(DropReason::Impossible.into());
         }
-        peer.echo(round, standing);
+        if !peer.echo(round, standing, since) {
+            return Err(DropReason::Stale.into());
+        }
         if held == 0 && stream.sent == bytes && round >= peer.appended {
             // All of it was sent, and none is there: perhaps it did not add up. It is not sent
             // again before the follower is heard once more, or the two might never rest.

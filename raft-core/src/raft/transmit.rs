@@ -57,6 +57,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 || self.owed_request() != Ok(None)
                 || self.owes_hand_over()
                 || self.owes_question()
+                || self.owes_refill_request()
+                || self.owes_refill_answer()
                 || self.owes_read_answer()
                 || self.owes_supply()
                 || self.lags() && self.owes_chunk())
@@ -80,11 +82,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let sent = match &self.role {
             // Every question, and every answer to one, costs a round: they starve nobody.
             Role::Follower(_) if self.owes_question() => self.speak_of_reads(buffer),
+            Role::Follower(_) if self.owes_refill_request() => self.ask_for_refill(buffer),
             Role::Follower(_) => self.report(buffer)?,
             Role::PreCandidate(_) | Role::Candidate(_) => self.request(buffer)?,
             Role::Leader(leading) if leading.questions.are_confirmed() => {
                 self.speak_of_reads(buffer)
             }
+            Role::Leader(leading) if leading.refills.are_owed() => self.answer_refill(buffer),
             Role::Leader(leading) => {
                 let told = match &leading.transfer {
                     Some(_) => self.hand_over(buffer),
@@ -190,7 +194,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 if !self.hears_leader() {
                     return Some((peer, Answer::PreGranted));
                 }
-            } else if self.ballot.vote != Some(peer) || !self.ballot.admitted {
+            } else if self.ballot.vote != Some(peer) || !self.ballot.counts() {
                 return Some((peer, Answer::Refused));
             } else if let Some(ballot) = self.watermark.ballot(self.ballot) {
                 return Some((peer, Answer::Granted(ballot.term())));

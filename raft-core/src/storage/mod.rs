@@ -22,6 +22,10 @@ use serde::{Deserialize, Serialize};
 /// the end of the stage may be missing, flushed or not, until its snapshot was flushed: a medium
 /// that is written in words keeps the last one back until it is full.
 ///
+/// **What rots** is told: see [`Loss`]. Storage is sure of what it hands out, and of the ballot
+/// that it is the newest one, which therefore lies in two places. What can't be read at the very
+/// end is taken for what was written when the power failed.
+///
 /// **After an error** of any method nothing more is promised: the node stops for good, and only
 /// making it anew, from what `recover` finds, may continue.
 pub trait Storage {
@@ -92,6 +96,25 @@ pub enum Record<'a> {
         /// The encoded entries.
         bytes: &'a [u8],
     },
+    /// Only recovered: something that was flushed can't be read any more.
+    Lost(Loss),
+}
+
+/// What was flushed and can't be read any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Loss {
+    /// The ballot, or which one is the newest: nobody knows whom this node has promised what. It
+    /// can't be made from this storage, which is to be wiped and added as a new one.
+    Ballot,
+    /// Something else than ballots: entries, a base, the snapshot, which is then left out. What
+    /// comes behind it is handed out, and whatever stands on what is missing is found out there.
+    ///
+    /// The node counts for nothing until a leader has refilled it, and says so by a ballot with odd
+    /// [`losses`](Ballot::losses). Storage tells of the loss at its place among the records, at
+    /// each start, until such a ballot stands behind it; if it drops that ballot later, it drops
+    /// what was lost as well. A stage, or the end of one, is no loss.
+    Entries,
 }
 
 /// What of a storage is read by its place.

@@ -8,8 +8,8 @@ use super::kind::{
 };
 use super::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, DecodeError, Forward, HandOver,
-    Heartbeat, Message, ReadAnswer, ReadRequest, Reject, Staged, Standing, VERSION, VoteAnswer,
-    VoteRequest,
+    Heartbeat, Message, ReadAnswer, ReadRequest, RefillAnswer, RefillRequest, Reject, Staged,
+    Standing, VERSION, VoteAnswer, VoteRequest,
 };
 use crate::durable::promised_by_peer;
 use crate::log::Entries;
@@ -32,6 +32,10 @@ pub fn decode(bytes: &[u8]) -> Result<Datagram<'_>, DecodeError> {
         Kind::Staged => Message::Staged(opened.staged()),
         Kind::ReadRequest => Message::ReadRequest(ReadRequest { number: opened.read().number }),
         Kind::ReadAnswer => Message::ReadAnswer(opened.read()),
+        Kind::RefillRequest => {
+            Message::RefillRequest(RefillRequest { number: opened.refill().number })
+        }
+        Kind::RefillAnswer => Message::RefillAnswer(opened.refill()),
     };
     Ok(Datagram { nonce: opened.nonce, term: opened.term, message })
 }
@@ -198,6 +202,11 @@ impl<'a> Opened<'a> {
     pub(crate) fn read(&self) -> ReadAnswer {
         let [_, number, up_to, ..] = self.fields;
         ReadAnswer { number: word(number), index: Index(up_to) }
+    }
+
+    pub(crate) fn refill(&self) -> RefillAnswer {
+        let [_, number, up_to, ..] = self.fields;
+        RefillAnswer { number: word(number), index: Index(up_to) }
     }
 
     const fn counted(&self) -> Counted {

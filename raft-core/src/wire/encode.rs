@@ -13,7 +13,8 @@ use super::kind::{
 };
 use super::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, HandOver, Heartbeat, Message,
-    ReadAnswer, ReadRequest, Reject, Staged, Standing, VoteAnswer, VoteRequest,
+    ReadAnswer, ReadRequest, RefillAnswer, RefillRequest, Reject, Staged, Standing, VoteAnswer,
+    VoteRequest,
 };
 use crate::number::Writer;
 use crate::types::{Nonce, Position, Snapshot, Term};
@@ -107,13 +108,19 @@ pub(crate) fn write_message(term: Term, message: &Message<'_>, buffer: &mut [u8]
             fields = [round.0, u64::from(*checksum), u64::from(*held), 0];
             (Kind::Staged, uncounted(*standing), 3)
         }
-        Message::ReadRequest(ReadRequest { number }) => {
+        Message::ReadRequest(ReadRequest { number })
+        | Message::RefillRequest(RefillRequest { number }) => {
             fields = [u64::from(*number), 0, 0, 0];
-            (Kind::ReadRequest, 0, 1)
+            let reads = matches!(message, Message::ReadRequest(_));
+            (if reads { Kind::ReadRequest } else { Kind::RefillRequest }, 0, 1)
         }
         Message::ReadAnswer(ReadAnswer { number, index }) => {
             fields = [u64::from(*number), index.0, 0, 0];
             (Kind::ReadAnswer, 0, 2)
+        }
+        Message::RefillAnswer(RefillAnswer { number, index }) => {
+            fields = [u64::from(*number), index.0, 0, 0];
+            (Kind::RefillAnswer, 0, 2)
         }
     };
     write(buffer, kind, flags, term, fields.get(..count)?)

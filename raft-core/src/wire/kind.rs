@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     ReadRequest,
     ReadAnswer,
     Forward,
+    RefillRequest,
+    RefillAnswer,
 }
 
 /// What datagrams of one kind look like.
@@ -83,7 +85,7 @@ pub(super) const BEGINS: u8 = 1;
 pub(super) const NAMED: u8 = 0x80;
 
 /// Of every kind, in the order of their numbers.
-static FORMS: [Form; 12] = {
+static FORMS: [Form; 14] = {
     use Kind::*;
     [
         Form::plain(VoteRequest, PRE | HANDED_OVER, fields(&[NUMBER, TERM, INDEX])),
@@ -105,6 +107,8 @@ static FORMS: [Form; 12] = {
         Form::plain(ReadRequest, 0, fields(&[WORD])),
         Form::plain(ReadAnswer, 0, fields(&[WORD, INDEX])),
         Form { has_rest: true, ..Form::plain(Forward, 0, fields(&[])) },
+        Form::plain(RefillRequest, 0, fields(&[WORD])),
+        Form::plain(RefillAnswer, 0, fields(&[WORD, INDEX])),
     ]
 };
 
@@ -147,12 +151,21 @@ impl Kind {
             Self::ReadRequest => 10,
             Self::ReadAnswer => 11,
             Self::Forward => 12,
+            Self::RefillRequest => 13,
+            Self::RefillAnswer => 14,
         }
     }
 
     /// Whether it says what its sender's storage holds, or is promised by it.
     pub(crate) const fn is_promise(self) -> bool {
-        matches!(self, Self::VoteAnswer | Self::Acknowledge | Self::Reject | Self::Staged)
+        matches!(
+            self,
+            Self::VoteAnswer
+                | Self::Acknowledge
+                | Self::Reject
+                | Self::Staged
+                | Self::RefillRequest
+        )
     }
 
     /// Whether its sender waits for an answer: one from an earlier term is then told of the later

@@ -65,6 +65,10 @@ pub enum Message<'a> {
     ReadRequest(ReadRequest),
     /// "Everything up to here."
     ReadAnswer(ReadAnswer),
+    /// "I lost entries: what must I hold to count again?"
+    RefillRequest(RefillRequest),
+    /// "Everything up to here."
+    RefillAnswer(RefillAnswer),
 }
 
 /// "May I lead?"
@@ -204,6 +208,24 @@ pub struct ReadAnswer {
     /// The question's.
     pub number: u32,
     /// Nothing above it was committed when the question was asked.
+    pub index: Index,
+}
+
+/// "I lost entries: what must I hold to count again?"
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RefillRequest {
+    /// Which loss it is, by the sender's ballot.
+    pub number: u32,
+}
+
+/// "Everything up to here."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RefillAnswer {
+    /// The loss's.
+    pub number: u32,
+    /// The last entry of the sender's log.
     pub index: Index,
 }
 

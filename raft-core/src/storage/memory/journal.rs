@@ -9,7 +9,8 @@ use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
 /// ```text
 /// kind     u8
 /// term     u32      the ballot's, or the position's
-/// index    u64      the position's, or the chunk's offset; of a ballot, 1 if the node is admitted
+/// index    u64      the position's, or the chunk's offset; of a ballot, twice its losses, and one
+///                   more if the node is admitted
 /// number   u32      the ballot's vote, 255 for none; else how many bytes follow
 /// commit   u64      what is committed, of entries
 /// ```
@@ -79,8 +80,9 @@ pub(super) fn read(journal: &[u8]) -> Option<(Record<'_>, &[u8])> {
         }
         BALLOT => {
             let vote = u8::try_from(number).ok().map(NodeId).filter(|vote| vote.is_valid());
-            let (term, admitted) = (position.term, position.index > Index::ZERO);
-            (Record::Ballot(Ballot { term, vote, admitted }), rest)
+            let (Position { term, index: Index(standing) }, vote) = (position, vote);
+            let (admitted, losses) = (standing & 1 == 1, u8::try_from(standing >> 1).ok()?);
+            (Record::Ballot(Ballot { term, vote, admitted, losses }), rest)
         }
         BASE => (Record::Base(position), rest),
         STAGE | SNAPSHOT => {

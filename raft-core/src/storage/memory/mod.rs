@@ -11,7 +11,7 @@ use self::journal::{
     BALLOT, BASE, CHUNK, ENTRIES, HEAD_BYTES, Head, IDENTITY, IDENTITY_BYTES_MAX, NO_VOTE,
     SNAPSHOT, SNAPSHOT_BYTES, STAGE, count, read,
 };
-use super::{Identity, Part, Record, Storage};
+use super::{Identity, Loss, Part, Record, Storage};
 use crate::bytes;
 use crate::log::{Entries, Log, UnfitMemory};
 use crate::types::{Ballot, Index, Position, Snapshot, Term};
@@ -26,6 +26,8 @@ pub struct MemoryStorage<B: AsRef<[u8]> + AsMut<[u8]>> {
     committed: Index,
     snapshot: Snapshot,
     stage: Option<(Snapshot, u32)>,
+    /// Whether flushed entries rotted, and no ballot says so yet.
+    lost: bool,
     /// Memory for the snapshot and for the stage, in this order; none for a log that stays whole.
     slots: Option<[B; 2]>,
     journal: B,
@@ -63,6 +65,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
             committed: Index::ZERO,
             snapshot: Snapshot::NONE,
             stage: None,
+            lost: false,
             slots: None,
             journal,
             flushed: 0,
@@ -88,6 +91,26 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
         self.flushed += kept.min(self.unflushed_bytes());
         self.fold()?;
         (self.flushed, self.begun, self.written) = (0, 0, 0);
+        Ok(())
+    }
+
+    /// What was flushed of the log rots from the entry at `first` on, and the snapshot if it is
+    /// said so; what was not flushed is lost as well.
+    pub fn rot(&mut self, first: Index, snapshot: bool) -> Result<(), MemoryStorageError> {
+        self.crash(0)?;
+        let kept = first.previous().max(self.image.base().index);
+        if kept < self.image.last().index {
+            self.image.truncate(kept).ok_or(MemoryStorageError::BadRecord)?;
+        }
+        if snapshot {
+            (self.snapshot, self.committed) = (Snapshot::NONE, Index::ZERO);
+        }
+        let last = self.snapshot.last;
+        if self.image.term(last.index) != Some(last.term) {
+            self.image.restart_after(last);
+        }
+        self.committed = self.committed.min(self.image.last().index);
+        self.lost = true;
         Ok(())
     }
 
@@ -119,7 +142,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
                     self.identity = Some(identity);
                     self.ballot.admitted = identity.is_founder();
                 }
-                Record::Ballot(ballot) => self.ballot = ballot,
+                Record::Ballot(ballot) => {
+                    self.ballot = ballot;
+                    self.lost &= !ballot.is_refilling();
+                }
                 Record::Base(base) => self.image.rebase(base),
                 Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
                 Record::Chunk { offset, bytes } => {
@@ -146,6 +172,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> MemoryStorage<B> {
                     let entries = entries.ok_or(MemoryStorageError::BadRecord)?;
                     replace(&mut self.image, after, entries)?;
                 }
+                Record::Lost(_) => return Err(MemoryStorageError::BadRecord),
             }
             rest = after;
         }
@@ -226,6 +253,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
         let Some(identity) = self.identity else { return Ok(()) };
         each(Record::Identity(identity));
         each(Record::Ballot(self.ballot));
+        if self.lost {
+            each(Record::Lost(Loss::Entries));
+        }
         if self.snapshot != Snapshot::NONE {
             each(Record::Snapshot(self.snapshot));
         }
@@ -254,8 +284,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 let number = count(bytes);
                 self.push(&Head::new(IDENTITY, Position::ZERO, number), bytes)
             }
-            Record::Ballot(Ballot { term, vote, admitted }) => {
-                let position = Position { term, index: Index(u64::from(admitted)) };
+            Record::Ballot(Ballot { term, vote, admitted, losses }) => {
+                let standing = u64::from(losses) << 1 | u64::from(admitted);
+                let position = Position { term, index: Index(standing) };
                 let number = vote.map_or(NO_VOTE, |vote| u32::from(vote.0));
                 self.push(&Head::new(BALLOT, position, number), &[])
             }
@@ -270,6 +301,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Storage for MemoryStorage<B> {
                 let number = count(bytes);
                 self.push(&Head { kind: ENTRIES, position: after, number, committed }, bytes)
             }
+            Record::Lost(_) => Err(MemoryStorageError::BadRecord),
         }
     }
 
