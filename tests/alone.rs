@@ -177,7 +177,8 @@ fn write_alone_and_fail(disk: &mut Disk, kept: usize) {
 fn a_newcomer_that_knows_nobody_can_go_alone_too() {
     let mut disk = blank();
     format(&mut disk, Identity::newcomer(OLD, NodeId(1), Nonce(5))).unwrap();
-    disk.write(Record::Ballot(Ballot { term: Term(4), vote: None, admitted: false })).unwrap();
+    disk.write(Record::Ballot(Ballot { term: Term(4), vote: None, admitted: false, losses: 0 }))
+        .unwrap();
     disk.flush().unwrap();
     go_alone(&mut disk, NEW).unwrap();
     let mut nodes = vec![make(1, disk)];

@@ -2,8 +2,8 @@
 //! what was written, and what a power cut leaves is what was flushed and a first part of the rest.
 
 use raft_core::{
-    Ballot, ClusterId, Config, Entries, Identity, Index, Kind, Log, MemoryStorage, NodeId, Part,
-    Position, Record, Snapshot, Storage, Term, format,
+    Ballot, ClusterId, Config, Entries, Identity, Index, Kind, Log, Loss, MemoryStorage, NodeId,
+    Part, Position, Record, Snapshot, Storage, Term, format,
 };
 use raft_simulator::random::Random;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ struct Held {
     snapshot: Snapshot,
     content: Vec<u8>,
     stage: Option<(Snapshot, Vec<u8>)>,
+    /// Whether something rotted that no ballot speaks of yet.
+    lost: bool,
 }
 
 /// A record of its own.
@@ -51,7 +53,10 @@ impl Held {
 
     fn take(&mut self, written: Written) {
         match written {
-            Written::Ballot(ballot) => self.ballot = ballot,
+            Written::Ballot(ballot) => {
+                self.ballot = ballot;
+                self.lost &= !ballot.is_refilling();
+            }
             Written::Base(base) => {
                 self.entries.drain(..base.index.above(self.base.index) as usize);
                 self.base = base;
@@ -108,7 +113,7 @@ impl History {
     }
 
     fn step(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(21) {
             0 => self.ballot(),
             1..5 => self.entries(),
             5 => self.stage(),
@@ -130,6 +135,7 @@ impl History {
                 self.settle(begun);
             }
             18 => self.crash(),
+            19 if self.random.below(4) == 0 => self.rot(),
             _ => self.look_without_a_crash(),
         }
         // Whoever reads makes the storage tidy itself up, which must not be what holds it together.
@@ -163,7 +169,8 @@ impl History {
 
     fn ballot(&mut self) {
         let vote = (self.random.below(2) == 0).then_some(NodeId(self.random.below(32) as u8));
-        let ballot = Ballot { term: Term(self.random.below(9)), vote, admitted: true };
+        let losses = self.random.below(3) as u8;
+        let ballot = Ballot { term: Term(self.random.below(9)), vote, admitted: true, losses };
         self.write(Record::Ballot(ballot), Written::Ballot(ballot));
     }
 
@@ -252,6 +259,28 @@ impl History {
         self.look();
     }
 
+    /// What was flushed is gone from some entry on, and perhaps the snapshot.
+    fn rot(&mut self) {
+        let held = &mut self.flushed;
+        let first = Index(held.base.index.0 + u64::from(self.random.below(8)));
+        let snapshot = self.random.below(3) == 0;
+        self.storage.rot(first, snapshot).expect("rot breaks nothing");
+        held.entries.truncate(first.previous().above(held.base.index) as usize);
+        if snapshot {
+            (held.snapshot, held.content, held.committed) = (Snapshot::NONE, vec![], Index::ZERO);
+        }
+        let last = held.snapshot.last;
+        if held.term(last.index) != Some(last.term) {
+            (held.base, held.entries) = (last, Vec::new());
+        }
+        held.committed = held.committed.min(held.last().index);
+        held.lost = true;
+        self.pending.clear();
+        self.begun = 0;
+        self.written = self.flushed.clone();
+        self.look();
+    }
+
     /// Looks at what a crash that keeps nothing more would leave.
     fn look_without_a_crash(&self) {
         let mut other = self.clone();
@@ -267,6 +296,10 @@ impl History {
         let recovered = self.storage.recover(&mut |record| match record {
             Record::Identity(identity) => assert_eq!(identity.id, NodeId(1)),
             Record::Ballot(ballot) => found.ballot = ballot,
+            Record::Lost(loss) => {
+                assert_eq!(loss, Loss::Entries);
+                found.lost = true;
+            }
             Record::Base(base) => (found.base, found.entries) = (base, Vec::new()),
             Record::Snapshot(snapshot) => found.snapshot = snapshot,
             Record::Stage { snapshot, held } => stage = Some((snapshot, held)),

@@ -225,7 +225,8 @@ fn a_leader_that_stalled_hears_the_answers_before_it_gives_up() {
 #[test]
 fn a_flush_that_a_crash_ended_ends_no_other() {
     let mut storage = MemoryStorage::new([0; 512], [0; 512]).expect("fit memory");
-    let ballot = |term| Record::Ballot(Ballot { term: Term(term), vote: None, admitted: true });
+    let ballot =
+        |term| Record::Ballot(Ballot { term: Term(term), vote: None, admitted: true, losses: 0 });
     storage.write(ballot(1)).expect("room");
     storage.begin_flush().expect("room");
     storage.crash(0).expect("whole records");
@@ -233,5 +234,8 @@ fn a_flush_that_a_crash_ended_ends_no_other() {
     storage.finish_flush();
     assert_eq!(storage.flushed_ballot(), Ok(Ballot::default()), "neither was flushed");
     storage.flush().expect("room");
-    assert_eq!(storage.flushed_ballot(), Ok(Ballot { term: Term(2), vote: None, admitted: true }));
+    assert_eq!(
+        storage.flushed_ballot(),
+        Ok(Ballot { term: Term(2), vote: None, admitted: true, losses: 0 })
+    );
 }

@@ -209,7 +209,7 @@ fn member(id: NodeId) -> Member {
     let (bytes, checksum) = (saved.len() as u32, checksum(&saved));
     let snapshot = Snapshot { last, bytes, checksum };
     for record in [
-        Record::Ballot(Ballot { term, vote: None, admitted: true }),
+        Record::Ballot(Ballot { term, vote: None, admitted: true, losses: 0 }),
         Record::Stage { snapshot, held: 0 },
         Record::Chunk { offset: 0, bytes: &saved },
         Record::Snapshot(snapshot),

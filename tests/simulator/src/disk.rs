@@ -5,7 +5,7 @@
 //! keeps an account of what it must still hold.
 
 use crate::ledger::Account;
-use raft_core::{MemoryStorage, Part, Record, Snapshot, Storage};
+use raft_core::{Index, Loss, MemoryStorage, Part, Record, Snapshot, Storage};
 
 /// The snapshot, and the stage with how much of it there is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -31,7 +31,11 @@ impl Slots {
                 self.snapshot = snapshot;
                 return stage == Some((snapshot, snapshot.bytes));
             }
-            Record::Identity(_) | Record::Ballot(_) | Record::Base(_) | Record::Entries { .. } => {}
+            Record::Identity(_)
+            | Record::Ballot(_)
+            | Record::Base(_)
+            | Record::Entries { .. }
+            | Record::Lost(_) => {}
         }
         true
     }
@@ -45,6 +49,15 @@ impl Slots {
     }
 }
 
+/// What of a disk can't be read any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Decay {
+    /// The first entry.
+    pub first: Index,
+    /// Whether the snapshot neither.
+    pub snapshot: bool,
+}
+
 /// A [`MemoryStorage`] with switches that break it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Disk {
@@ -56,8 +69,10 @@ pub struct Disk {
     pub broken: bool,
     /// Whether the next call fails, and only that one.
     pub stumbles: bool,
-    /// Whether a record that was flushed can't be read any more.
+    /// Whether the ballot can't be read any more.
     pub rotten: bool,
+    /// What else can't be, as the next start finds.
+    pub decay: Option<Decay>,
     /// What its two slots hold, written or flushed.
     pub slots: Slots,
     /// The stage that was there when the power came back, until another begins.
@@ -91,6 +106,7 @@ impl Disk {
             broken: false,
             stumbles: false,
             rotten: false,
+            decay: None,
             slots: Slots::default(),
             resumed: None,
             resumes: 0,
@@ -123,6 +139,20 @@ impl Disk {
         Ok(())
     }
 
+    /// The power is gone, and what had begun to rot can't be read any more. Says whether anything
+    /// had. What was on its way when the power failed is found first, at another start.
+    pub fn rot(&mut self) -> Result<bool, String> {
+        if !self.account.is_settled() {
+            return Ok(false);
+        }
+        let Some(Decay { first, snapshot }) = self.decay.take() else { return Ok(false) };
+        told(self.memory.rot(first, snapshot))?;
+        self.slots = Self::slots_of(&mut self.memory)?;
+        let log = told(self.memory.flushed().map(|log| (log.base(), log.last().index)))?;
+        self.account.lose(log, self.slots.snapshot.last.index);
+        Ok(true)
+    }
+
     /// What the slots would hold if the power failed now and kept nothing more.
     pub fn flushed_slots(&self) -> Result<Slots, String> {
         Self::slots_of(&mut self.memory.clone())
@@ -151,7 +181,7 @@ impl Disk {
     }
 }
 
-fn told(outcome: Result<(), raft_core::MemoryStorageError>) -> Result<(), String> {
+fn told<T>(outcome: Result<T, raft_core::MemoryStorageError>) -> Result<T, String> {
     outcome.map_err(|error| format!("{error:?}"))
 }
 
@@ -160,17 +190,11 @@ impl Storage for Disk {
 
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
         self.check()?;
+        told(self.memory.recover(each))?;
         if self.rotten {
-            let mut first = true;
-            let mut handed = |record: Record<'_>| {
-                if std::mem::take(&mut first) {
-                    each(record);
-                }
-            };
-            told(self.memory.recover(&mut handed))?;
-            return Err("a record does not match its checksum".to_owned());
+            each(Record::Lost(Loss::Ballot));
         }
-        told(self.memory.recover(each))
+        Ok(())
     }
 
     fn write(&mut self, record: Record<'_>) -> Result<(), String> {

@@ -158,6 +158,8 @@ pub fn forge(words: &[&str]) -> Result<Vec<u8>, String> {
         },
         "read-request" => start(10).number(number("number")?).done(),
         "read-answer" => start(11).number(number("number")?).number(index).done(),
+        "refill-request" => start(13).number(number("number")?).done(),
+        "refill-answer" => start(14).number(number("number")?).number(index).done(),
         "append" => {
             let previous = number("after")?;
             let below = u64::from(term) - number("after-term")?;

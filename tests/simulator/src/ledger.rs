@@ -100,7 +100,7 @@ impl Ledger {
     /// Takes a record in. `None` if it fits to nothing here.
     pub fn take(&mut self, record: Record<'_>, stamp: Option<Stamp>) -> Option<()> {
         match record {
-            Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Stage { .. } | Record::Chunk { .. } | Record::Lost(_) => {}
             Record::Identity(identity) => self.ballot.admitted = identity.is_founder(),
             Record::Ballot(ballot) => self.ballot = ballot,
             Record::Base(base) => {
@@ -161,7 +161,7 @@ impl Account {
             return;
         }
         match record {
-            Record::Stage { .. } | Record::Chunk { .. } => {}
+            Record::Stage { .. } | Record::Chunk { .. } | Record::Lost(_) => {}
             Record::Snapshot(snapshot) => {
                 self.pending.push(Pending::Snapshot(snapshot.last, stamp));
             }
@@ -197,6 +197,23 @@ impl Account {
     pub fn flush(&mut self) {
         self.settle(self.pending.len());
         self.begun = 0;
+    }
+
+    /// Whether everything that was written is flushed.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The power has failed, and of what was flushed there is only a log between these places, and
+    /// a snapshot up to there.
+    pub fn lose(&mut self, (base, last): (Position, Index), snapshot: Index) {
+        self.flushed.rebase(base, None);
+        self.flushed.truncate(last);
+        self.flushed.snapshot = snapshot;
+        self.begun = 0;
+        self.pending.clear();
+        self.queue.clear();
+        self.written.clone_from(&self.flushed);
     }
 
     /// The power has failed, and this was found: what was flushed, and some first part of what was

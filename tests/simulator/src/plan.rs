@@ -91,8 +91,10 @@ pub struct Rates {
     pub stumble: u32,
     /// Storage fails for good.
     pub wreck: u32,
-    /// A flushed record can't be read any more.
+    /// The ballot can't be read any more.
     pub rot: u32,
+    /// Entries that were flushed can't be read any more.
+    pub decay: u32,
     /// A disk is replaced by a blank one.
     pub wipe: u32,
     /// A node is told to stand for election.
@@ -216,6 +218,8 @@ impl Plan {
         // A stream of its own, so that the rest of the plan stays what it was.
         let random_12 = &mut Random::new(seed, 12);
         let churn = if random_12.below(2) == 0 { 0 } else { random_12.below(65_536 / base) };
+        let often = if temper == Temper::Calm { &[0][..] } else { &[0, 0, 1, 3] };
+        let decay = Random::new(seed, 16).pick(often) * 65_536 / (20 * base);
         Self {
             seed,
             temper,
@@ -235,7 +239,7 @@ impl Plan {
             crowded,
             founders: if churn > 0 { random_12.between(1, u32::from(count)) as u8 } else { count },
             nodes,
-            rates: Rates { churn, ..Rates::draw(random, temper, base, meddle) },
+            rates: Rates { churn, decay, ..Rates::draw(random, temper, base, meddle) },
             link,
             clients,
             pace: u32::from(clients) * random.between(2, 8),
@@ -363,6 +367,7 @@ impl Rates {
             stumble: once_in(20),
             wreck: once_in(50),
             rot: once_in(50),
+            decay: 0,
             wipe: once_in(50),
             campaign: once_in(3),
             priority: once_in(10),

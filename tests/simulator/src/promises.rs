@@ -8,7 +8,7 @@ use crate::words::{self, Words};
 use raft_core::wire::{
     self, Acknowledge, Answer, Counted, Message, Standing, VoteAnswer, VoteRequest,
 };
-use raft_core::{Ballot, Index, NodeId, Position, RoleName};
+use raft_core::{Index, NodeId, Position, RoleName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has been seen so far.
@@ -72,7 +72,8 @@ impl Promises {
         if let Some(vote) = vote {
             let ballot = memory.flushed_ballot().map_err(error)?;
             let first = *self.votes.entry((id.0, term.0)).or_insert(vote);
-            if ballot != (Ballot { term, vote: Some(vote), admitted: true }) || first != vote {
+            let given = (ballot.term, ballot.vote) == (term, Some(vote)) && ballot.counts();
+            if !given || first != vote {
                 return Err(format!("not its vote: {}, {ballot:?}", Cluster::read(letter)));
             }
         }

@@ -56,6 +56,8 @@ pub enum Count {
     Stumbles,
     Wrecks,
     Rotten,
+    Decays,
+    Refilled,
     Wiped,
     Campaigns,
     Priorities,
@@ -88,7 +90,7 @@ pub enum Count {
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 78] = [
+const ROWS: [(Count, &str); 80] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -137,7 +139,9 @@ const ROWS: [(Count, &str); 78] = [
     (Count::SleepsCompared, "sleeps compared with staying awake"),
     (Count::Stumbles, "storage errors that pass"),
     (Count::Wrecks, "storage errors that stay"),
-    (Count::Rotten, "disks that rotted"),
+    (Count::Rotten, "ballots that rotted"),
+    (Count::Decays, "disks that lost flushed entries"),
+    (Count::Refilled, "of them refilled"),
     (Count::Wiped, "disks wiped"),
     (Count::Campaigns, "campaigns on request"),
     (Count::Priorities, "changes of priority"),

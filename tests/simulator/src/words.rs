@@ -2,7 +2,8 @@
 
 use raft_core::wire::{
     Acknowledge, Answer, Append, Chunk, Counted, Datagram, Forward, HandOver, Heartbeat, Message,
-    ReadAnswer, ReadRequest, Reject, Staged, Standing, VoteAnswer, VoteRequest,
+    ReadAnswer, ReadRequest, RefillAnswer, RefillRequest, Reject, Staged, Standing, VoteAnswer,
+    VoteRequest,
 };
 use raft_core::{
     Configuration, Entries, Kind, LoadError, Loader, Machine, Membership, NodeId, NodeSet, Nonce,
@@ -114,6 +115,25 @@ pub fn entry<M: Spoken>(term: Term, kind: Kind, body: &[u8]) -> String {
     }
 }
 
+/// What is asked about reads and losses, and answered.
+fn question(message: &Message<'_>) -> String {
+    match *message {
+        Message::ReadRequest(ReadRequest { number }) => {
+            format!("what must be applied to read? question {number}")
+        }
+        Message::ReadAnswer(ReadAnswer { number, index }) => {
+            format!("to read, apply {}, as to question {number}", index.0)
+        }
+        Message::RefillRequest(RefillRequest { number }) => {
+            format!("I lost entries: what must I hold? loss {number}")
+        }
+        Message::RefillAnswer(RefillAnswer { number, index }) => {
+            format!("hold {} to count again, as to loss {number}", index.0)
+        }
+        _ => String::new(),
+    }
+}
+
 /// What a datagram says.
 pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
     let said = match datagram.message {
@@ -138,12 +158,6 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
                 ticks => format!(", the next in {ticks} ticks"),
             };
             format!("heartbeat, round {}, commit {}{next}", round.0, committed.0)
-        }
-        Message::ReadRequest(ReadRequest { number }) => {
-            format!("what must be applied to read? question {number}")
-        }
-        Message::ReadAnswer(ReadAnswer { number, index }) => {
-            format!("to read, apply {}, as to question {number}", index.0)
         }
         Message::Append(Append { round, previous, committed, entries }) => {
             let list = entry_list::<M>(entries);
@@ -177,6 +191,7 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
         Message::Reject(Reject { round, previous, hint, .. }) => {
             format!("no match at {}, try {}, round {}", previous.0, position(hint), round.0)
         }
+        ref other => question(other),
     };
     let named = match datagram.nonce {
         Nonce::FOUNDER => String::new(),

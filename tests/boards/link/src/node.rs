@@ -104,7 +104,8 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
             1 => {
                 let vote = input.flag().then_some(input.node());
                 let admitted = input.flag();
-                Record::Ballot(Ballot { term: Term(input.word()), vote, admitted })
+                let losses = input.byte();
+                Record::Ballot(Ballot { term: Term(input.word()), vote, admitted, losses })
             }
             2 => Record::Base(input.position()),
             3 => Record::Stage { snapshot: snapshot(input), held: input.word() },

@@ -2,7 +2,7 @@
 
 use super::{Book, Committed, Step, Verdict};
 use crate::clients::Answer;
-use crate::ledger::Stamp;
+use crate::ledger::{Ledger, Stamp};
 use crate::registers::Command;
 use raft_core::{Configuration, Index, Kind, NodeId, NodeSet, Request, RoleName, Term};
 
@@ -21,8 +21,9 @@ pub(super) fn commits_stay(_: &mut Book, step: &Step<'_>) -> Verdict {
 
 /// Whatever is committed lies on the disks of a quorum, flushed: a power cut everywhere at once
 /// would leave it there. The quorum is that of the configuration which the leader has; a member is
-/// the disk that this names. One that was wiped counts with what it held until then, for its word
-/// may have been on its way; that it does not vote any more is what the plan's budget is for.
+/// the disk that this names. One that was wiped, or lost entries, counts with what it held until
+/// then, for its word may have been on its way; that it does not vote any more, or not until it is
+/// refilled, is what the plan's budget is for.
 pub(super) fn commits_need_durable_quorums(book: &mut Book, step: &Step<'_>) -> Verdict {
     let index = step.status.committed;
     if index.0 as usize <= book.committed.len() {
@@ -33,11 +34,11 @@ pub(super) fn commits_need_durable_quorums(book: &mut Book, step: &Step<'_>) -> 
     let mut holders = NodeSet::EMPTY;
     for (view, id) in step.views.iter().zip(step.first_id..) {
         let Some(nonce) = configuration.nonce(NodeId(id)) else { continue };
-        let held = match step.cluster.disk(id) {
-            Some(disk) if view.nonce == nonce => disk.account.flushed.get(index),
-            _ => view.graves.get(&nonce.0).and_then(|grave| grave.get(index)),
-        };
-        if stamp.is_some() && held == stamp {
+        let disk = step.cluster.disk(id).filter(|_| view.nonce == nonce);
+        let holds = |ledger: &Ledger| stamp.is_some() && ledger.get(index) == stamp;
+        if disk.is_some_and(|disk| holds(&disk.account.flushed))
+            || view.graves.get(&nonce.0).is_some_and(holds)
+        {
             holders.insert(NodeId(id));
         }
     }

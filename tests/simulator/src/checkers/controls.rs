@@ -230,14 +230,14 @@ fn a_disk_that_keeps_less_or_more_than_it_said_is_told() {
     };
     assert_eq!(crashed(|_| {}), Ok(()));
     let less = crashed(|disk| {
-        let ballot = Ballot { term: Term(9), vote: None, admitted: true };
+        let ballot = Ballot { term: Term(9), vote: None, admitted: true, losses: 0 };
         disk.account.write(Record::Ballot(ballot));
         disk.account.flush();
     });
     assert_eq!(less.expect_err("less").checker, "storage says what was flushed");
     let more = crashed(|disk| {
         let kept = disk.account.clone();
-        let ballot = Ballot { term: Term(9), vote: None, admitted: true };
+        let ballot = Ballot { term: Term(9), vote: None, admitted: true, losses: 0 };
         disk.write(Record::Ballot(ballot)).expect("room");
         disk.flush().expect("room");
         disk.account = kept;
@@ -289,7 +289,7 @@ fn forged_commits_do_not_pass() {
 #[test]
 fn a_vote_that_changes_within_a_term_is_told() {
     let (mut cluster, mut checkers) = settled();
-    let vote = Ballot { term: Term(1), vote: Some(NodeId(3)), admitted: true };
+    let vote = Ballot { term: Term(1), vote: Some(NodeId(3)), admitted: true, losses: 0 };
     let disk = cluster.node_mut(2).expect("it runs").storage_mut();
     disk.write(Record::Ballot(vote)).expect("room");
     let broken = checkers.look(2, &cluster).expect_err("it had voted for 1");

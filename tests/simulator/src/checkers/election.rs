@@ -1,7 +1,6 @@
 //! At most one leader in each term, votes that are kept, and terms that only grow.
 
 use super::{Book, Step, Verdict};
-use raft_core::Ballot;
 
 /// Whoever leads in a term is the only one that ever did, whatever has crashed since.
 pub(super) fn election_safety(book: &mut Book, step: &Step<'_>) -> Verdict {
@@ -28,8 +27,8 @@ pub(super) fn terms_are_monotonic(_: &mut Book, step: &Step<'_>) -> Verdict {
 /// Whoever leads has voted for itself, and its disk knows.
 pub(super) fn leaders_have_durable_votes(_: &mut Book, step: &Step<'_>) -> Verdict {
     let flushed = step.node.storage().account.flushed.ballot;
-    let own = Ballot { term: step.status.term, vote: Some(step.status.id), admitted: true };
-    if !step.begins_to_lead() || flushed == own {
+    let own = (step.status.term, Some(step.status.id));
+    if !step.begins_to_lead() || flushed.counts() && (flushed.term, flushed.vote) == own {
         return Ok(());
     }
     Err(format!("{} leads, and {flushed:?} is on its disk", step.id))

@@ -424,6 +424,22 @@ impl Checkers {
         *view = View { graves, ..View::new(nonce) };
     }
 
+    /// A disk has lost some of what it held durably: the node's word from before may be on its way.
+    pub fn decayed(&mut self, id: u8, before: Ledger) {
+        let view = self.view(id);
+        view.graves.entry(view.nonce.0).or_insert(before);
+    }
+
+    /// A node says that all it had lost is back.
+    pub fn refilled(&mut self, id: u8, cluster: &Registry) -> Outcome {
+        let view = &self.views[usize::from(id - self.first_id)];
+        storage::refilled_is_whole(&self.book, view, id, cluster)
+            .map_err(|words| Broken::new("refilled is whole", words))?;
+        let view = self.view(id);
+        view.graves.remove(&view.nonce.0);
+        Ok(())
+    }
+
     /// What a turn of a node's loop took.
     pub fn turn(&self, turn: &Turn) -> Outcome {
         work::no_step_over_its_bound(turn).map_err(|words| Broken::new("bounded work", words))

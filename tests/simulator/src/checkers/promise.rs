@@ -47,7 +47,7 @@ pub(super) fn promises_are_durable(
         }) => NodeId(id),
         Message::Acknowledge(Acknowledge { standing: Counted::Yes, .. })
         | Message::Reject(Reject { standing: Counted::Yes, .. })
-            if kept.ballot.term != datagram.term || !kept.ballot.admitted =>
+            if kept.ballot.term != datagram.term || !kept.ballot.counts() =>
         {
             return Err(format!("{id}'s disk is of term {}: {}", kept.ballot.term.0, said()));
         }
@@ -57,7 +57,8 @@ pub(super) fn promises_are_durable(
     if first != vote {
         return Err(format!("{id} voted for {} in that term: {}", first.0, said()));
     }
-    if kept.ballot != (Ballot { term: datagram.term, vote: Some(vote), admitted: true }) {
+    let Ballot { term, vote: given, .. } = kept.ballot;
+    if (term, given) != (datagram.term, Some(vote)) || !kept.ballot.counts() {
         return Err(format!("{:?} is on {id}'s disk: {}", kept.ballot, said()));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What storage keeps: all that was flushed, nothing that was not written, and the same each time.
 
 use super::{Book, Registry, RegistryNode, Step, Verdict, View, log};
-use raft_core::Term;
+use raft_core::{Index, Term};
 
 /// What a node takes for durable would be found on its disk if the power failed now.
 pub(super) fn durable_means_durable(_: &mut Book, step: &Step<'_>) -> Verdict {
@@ -58,4 +58,20 @@ pub(super) fn recovery_is_idempotent(id: u8, cluster: &Registry) -> Verdict {
 /// Whether two nodes are the same in everything.
 pub(super) fn same(id: u8, once: &RegistryNode, again: &RegistryNode) -> Verdict {
     if once == again { Ok(()) } else { Err(format!("{id} is another node the second time")) }
+}
+
+/// A node that counts again holds everything that it had flushed and that is committed.
+pub(super) fn refilled_is_whole(book: &Book, view: &View, id: u8, cluster: &Registry) -> Verdict {
+    let Some(before) = view.graves.get(&view.nonce.0) else {
+        return Err(format!("{id} was refilled and had lost nothing"));
+    };
+    let disk = cluster.disk(id).ok_or("a node without a disk")?;
+    let now = &disk.account.flushed;
+    for (committed, index) in book.committed.iter().zip(1..).map(|(it, i)| (it.stamp, Index(i))) {
+        let promised = before.get(index) == Some(committed) && index > before.base.index;
+        if promised && index >= now.base.index && now.get(index) != Some(committed) {
+            return Err(format!("{id} counts again, and lacks {} that it had", index.0));
+        }
+    }
+    Ok(())
 }

@@ -3,9 +3,10 @@
 use super::churn::may_lose;
 use super::power;
 use crate::checkers::{Broken, Outcome};
+use crate::disk::Decay;
 use crate::tally::Count;
 use crate::world::{Repair, World, count_drops};
-use raft_core::Nonce;
+use raft_core::{Index, Nonce};
 
 /// The next flush takes as long as erasing flash; some loops wait for it, others do not.
 pub(super) fn stall(world: &mut World, id: u8) -> Outcome {
@@ -38,7 +39,7 @@ pub(super) fn wreck(world: &mut World, id: u8) -> Outcome {
     Ok(())
 }
 
-/// A flushed record can't be read any more, which is found out at the next start.
+/// The ballot can't be read any more, which is found out at the next start.
 pub(super) fn rot(world: &mut World, id: u8) -> Outcome {
     if !may_lose(world, id) {
         return Ok(());
@@ -51,7 +52,47 @@ pub(super) fn rot(world: &mut World, id: u8) -> Outcome {
         }
     }
     world.tally.add(Count::Rotten);
-    world.note_fault(id, 4, || "a flushed record rots".to_owned());
+    world.note_fault(id, 4, || "its ballot rots".to_owned());
+    Ok(())
+}
+
+/// Entries that were flushed can't be read any more, or the snapshot neither, which is found out at
+/// the next start; often at once.
+pub(super) fn decay(world: &mut World, id: u8) -> Outcome {
+    if !may_lose(world, id) {
+        return Ok(());
+    }
+    let Some(disk) = world.cluster.disk(id) else { return Ok(()) };
+    let (base, last) = (disk.account.flushed.base.index, disk.account.flushed.last());
+    let kept = world.random.below(last.above(base) as u32 + 1);
+    let decay =
+        Decay { first: Index(base.0 + 1 + u64::from(kept)), snapshot: world.random.below(3) == 0 };
+    let at_once = world.random.below(2) == 0;
+    if at_once && world.cluster.node(id).is_ok() {
+        power::down(world, id, 0, unflushed(world, id))?;
+    }
+    match world.cluster.node_mut(id) {
+        Ok(node) => node.storage_mut().decay = Some(decay),
+        Err(_) => {
+            let disk = world.cluster.disk_mut(id);
+            disk.map_err(|words| Broken::new("simulator", words))?.decay = Some(decay);
+        }
+    }
+    world.tally.add(Count::Decays);
+    world.note_fault(id, decay.first.0 << 8 | 14, || format!("rots: {decay:?}"));
+    Ok(())
+}
+
+/// What had begun to rot before the power was gone can't be read any more.
+pub(super) fn lose_rotten(world: &mut World, id: u8) -> Outcome {
+    let Ok(disk) = world.cluster.disk_mut(id) else { return Ok(()) };
+    let before = disk.account.flushed.clone();
+    let rotted = disk.rot().map_err(|words| Broken::new("simulator", words))?;
+    if rotted {
+        world.note_fault(id, 15, || "has lost what rotted".to_owned());
+        world.station(id).refilling = true;
+        world.checkers.decayed(id, before);
+    }
     Ok(())
 }
 
@@ -71,7 +112,7 @@ pub(super) fn replace(world: &mut World, id: u8) -> Outcome {
     wiped.map_err(|words| Broken::new("simulator", words))?;
     let station = world.station(id);
     station.forget();
-    (station.lost, station.nonce) = (false, Nonce(nonce));
+    (station.lost, station.refilling, station.nonce) = (false, false, Nonce(nonce));
     world.tally.add(Count::Wiped);
     world.note_fault(id, 5, || format!("gets a blank disk, nonce {nonce}"));
     power::start(world, id)
@@ -99,9 +140,8 @@ pub(super) fn unflushed(world: &World, id: u8) -> u32 {
 }
 
 /// Whether the plan has spoilt the disk of a node.
-pub(super) fn is_spoilt(world: &World, id: u8) -> bool {
-    world
-        .cluster
-        .disk(id)
-        .is_some_and(|disk| disk.broken || disk.rotten || disk.has_rotten_snapshot())
+pub(crate) fn is_spoilt(world: &World, id: u8) -> bool {
+    world.cluster.disk(id).is_some_and(|disk| {
+        disk.broken || disk.rotten || disk.decay.is_some() || disk.has_rotten_snapshot()
+    })
 }

@@ -18,7 +18,7 @@ use crate::world::World;
 use raft_core::{RoleName, Term};
 
 pub(crate) use churn::{ask_for, is_whole, sustains};
-pub(crate) use disk::storage_failed;
+pub(crate) use disk::{is_spoilt, storage_failed};
 pub(crate) use partition::cut_off;
 pub(crate) use power::{crash, repair};
 pub(crate) use snapshot::meddle;
@@ -42,7 +42,7 @@ type Rate = fn(&Rates) -> u32;
 type Fault = fn(&mut World, u8) -> Outcome;
 
 /// Every kind, and its rate.
-const FAULTS: [(Rate, Fault); 18] = [
+const FAULTS: [(Rate, Fault); 19] = [
     (|rates| rates.crash, crash),
     (|rates| rates.outage, power::outage),
     (|rates| rates.cut, power::cut_inside_write),
@@ -54,6 +54,7 @@ const FAULTS: [(Rate, Fault); 18] = [
     (|rates| rates.stumble, disk::stumble),
     (|rates| rates.wreck, disk::wreck),
     (|rates| rates.rot, disk::rot),
+    (|rates| rates.decay, disk::decay),
     (|rates| rates.wipe, disk::wipe),
     (|rates| rates.campaign, time::campaign),
     (|rates| rates.priority, time::priority),

@@ -86,6 +86,7 @@ pub(super) fn start(world: &mut World, id: u8) -> Outcome {
     world.station(id).repair = Repair::None;
     // Its clock stood still: the time without power is none that it knows of.
     world.station(id).slept = 0;
+    disk::lose_rotten(world, id)?;
     world.checkers.recovery(id, &world.cluster)?;
     let place = usize::from(id - world.plan.first_id);
     let seed = world.plan.nodes[place].seed.wrapping_add(world.tick.wrapping_mul(0x9E37_79B9));

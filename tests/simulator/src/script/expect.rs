@@ -8,7 +8,8 @@ impl Story {
     /// `expect leader 2`, `expect no leader`, `expect agreement`, or about one node:
     /// `expect 1 commit 5`, `... role Follower`, `... term 3`, `... log 1:a 2:b`, `... applied a`,
     /// `... dropped Stale 2`, `... foreign 1`, `... due 7`, `... quiet true`, `... fault Storage`,
-    /// `... members {1,2,3}`, `... admitted true`, `... snapshot 5`, `... stage 12`, `... base 4`.
+    /// `... members {1,2,3}`, `... admitted true`, `... refilling true`, `... snapshot 5`,
+    /// `... stage 12`, `... base 4`.
     pub(super) fn expect(&mut self, words: &[&str]) -> Outcome {
         match word(words, 0)? {
             "leader" => self.expect_leader(Some(id(word(words, 1)?)?)),
@@ -48,6 +49,7 @@ impl Story {
         let found = match what {
             "members" => words::configuration(running.configuration()),
             "admitted" => status.admitted.to_string(),
+            "refilling" => status.refilling.to_string(),
             "commit" => status.committed.0.to_string(),
             "snapshot" => status.snapshot.0.to_string(),
             "base" => running.log().base().index.0.to_string(),

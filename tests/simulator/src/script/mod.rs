@@ -107,6 +107,10 @@ impl Story {
                     Event::UnequalSettings => {
                         self.say(format!("  {id} HAS OTHER SETTINGS THAN THE CLUSTER"));
                     }
+                    Event::EntriesLost => {
+                        self.say(format!("  {id} LOST WHAT IT HAD FLUSHED"));
+                    }
+                    Event::Refilled => self.say(format!("  {id} is refilled")),
                     Event::Stopped(fault) => self.say(format!("  {id} STOPPED: {fault:?}")),
                     Event::ApplyStopped(fault) => {
                         self.say(format!("  {id} APPLIES NO MORE: {fault:?}"));

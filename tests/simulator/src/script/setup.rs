@@ -64,7 +64,7 @@ impl Story {
         self.cluster.crash(node, usize::MAX)?;
         let voters = self.cluster.ids();
         let disk = self.cluster.disk_mut(node)?;
-        disk.write(Record::Ballot(Ballot { term, vote, admitted: true }))?;
+        disk.write(Record::Ballot(Ballot { term, vote, admitted: true, losses: 0 }))?;
         if base != Position::ZERO {
             let format = option(words, "format")?.unwrap_or(0) as u16;
             let saved = words.iter().find_map(|word| word.strip_prefix("saved="));

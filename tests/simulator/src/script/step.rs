@@ -3,9 +3,10 @@
 use super::{Outcome, Story, id, option, pair, word};
 use crate::Cluster;
 use crate::cluster::Letter;
+use crate::disk::Decay;
 use crate::forge::forge;
 use crate::words::{self, Words};
-use raft_core::{Change, NodeId, NodeSet, Nonce};
+use raft_core::{Change, Index, NodeId, NodeSet, Nonce};
 
 impl Story {
     pub(super) fn step(&mut self, verb: &str, words: &[&str]) -> Outcome {
@@ -19,6 +20,7 @@ impl Story {
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
             "cut" | "isolate" | "heal" => self.network(verb, words),
             "crash" | "start" | "wipe" | "break" => self.power(verb, words),
+            "rot" => self.rot(words),
             "compact" => self.compact(words),
             "flip" => self.flip(words),
             "power" => self.fail_power(words),
@@ -302,6 +304,19 @@ impl Story {
                 Ok(())
             }
         }
+    }
+
+    /// `rot 3 from=5`, `... from=5 snapshot`, `rot 3 ballot`: what a disk can't read any more, of a
+    /// node without power.
+    fn rot(&mut self, words: &[&str]) -> Outcome {
+        let disk = self.cluster.disk_mut(id(word(words, 0)?)?)?;
+        if words.contains(&"ballot") {
+            disk.rotten = true;
+            return Ok(());
+        }
+        let first = Index(option(words, "from")?.ok_or("from which entry on?")?);
+        disk.decay = Some(Decay { first, snapshot: words.contains(&"snapshot") });
+        disk.rot().map(drop)
     }
 
     /// Says how nodes stand.

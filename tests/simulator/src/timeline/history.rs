@@ -283,6 +283,7 @@ impl LetterKind {
             Message::Append(_) | Message::Chunk(_) | Message::Forward(_) => Self::Append,
             Message::Acknowledge(_) | Message::Reject(_) | Message::Staged(_) => Self::Answer,
             Message::ReadRequest(_) | Message::ReadAnswer(_) => Self::Answer,
+            Message::RefillRequest(_) | Message::RefillAnswer(_) => Self::Answer,
         }
     }
 }

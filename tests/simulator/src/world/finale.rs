@@ -5,7 +5,7 @@
 //! costs only progress is found here or nowhere. Deadlines are multiples of what the plan drew.
 
 use super::World;
-use super::station::Repair;
+use super::station::{Repair, Station};
 use crate::checkers::{Broken, Outcome};
 use crate::faults;
 use crate::plan::Temper;
@@ -146,6 +146,9 @@ impl World {
                 whole = fewer;
             }
         }
+        if self.random.below(2) == 0 {
+            whole.extend(self.refilling());
+        }
         whole.sort_unstable();
         self.tally.add(Count::Healed);
         self.tally.add_many(Count::Spared, u64::from(whole.len() < self.stations.len()));
@@ -162,6 +165,16 @@ impl World {
             }
         }
         Ok(whole)
+    }
+
+    /// Those that are to be refilled, if only that must still happen for them to be whole members.
+    fn refilling(&self) -> Vec<u8> {
+        let named = |id: u8, nonce| self.checkers.live().all(|it| it.nonce(NodeId(id)) == nonce);
+        let waits = |it: &&Station| {
+            let spoilt = it.repair != Repair::None || faults::is_spoilt(self, it.id);
+            it.refilling && !spoilt && named(it.id, Some(it.nonce))
+        };
+        self.stations.iter().filter(waits).map(|it| it.id).collect()
     }
 
     fn end_troubles(&mut self, id: u8) -> Outcome {
@@ -235,6 +248,7 @@ impl World {
             let status = node.status();
             // A transfer that began in the trouble may still make another one lead.
             let settled = status.applied == status.last && status.transferring.is_none();
+            let settled = settled && !status.refilling;
             settled.then(|| (status.last, fingerprint(node.machine())))
         });
         let first = states.next().flatten();
@@ -259,6 +273,13 @@ impl World {
     /// When there is nothing to do, nodes say no more than heartbeats and answers to them, and
     /// nobody stands for election.
     fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
+        // Whoever a leader of before asked to stand after it may still rightly do so.
+        let stands = |world: &Self, id: &u8| {
+            let status = world.status(*id).filter(|_| !spared.contains(id));
+            status.is_some_and(|status| status.role == RoleName::Candidate)
+        };
+        let patience = 3 * self.election_timeout();
+        self.until(patience, |world| !world.plan.ids().any(|id| stands(world, &id)))?;
         let leader = self.common_leader(spared);
         self.let_disturb(leader, spared);
         let before = self.begin_peace();

@@ -245,6 +245,16 @@ impl World {
 
     /// Looks at a node after one of its calls.
     pub(crate) fn look(&mut self, id: u8) -> Outcome {
+        if self.station(id).refilling
+            && let Ok(node) = self.cluster.node(id)
+            && !node.status().refilling
+        {
+            self.checkers.refilled(id, &self.cluster)?;
+            let lost = faults::is_spoilt(self, id);
+            let station = self.station(id);
+            (station.lost, station.refilling) = (lost, false);
+            self.tally.add(Count::Refilled);
+        }
         let change = self.checkers.look(id, &self.cluster)?;
         if change == Change::default() {
             return Ok(());

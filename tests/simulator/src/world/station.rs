@@ -43,8 +43,10 @@ pub struct Station {
     pub ambush: Option<u32>,
     /// Whether faults spare it: it is one of the quorum at the end.
     pub spared: bool,
-    /// Whether its disk is spoilt and will be replaced.
+    /// Whether its disk is spoilt, and will be replaced or refilled.
     pub lost: bool,
+    /// Whether it lost entries and is to be refilled.
+    pub refilling: bool,
     /// What its disk was formatted with.
     pub nonce: Nonce,
     /// Datagrams that it has put on their way.
@@ -73,6 +75,7 @@ impl Station {
             ambush: None,
             spared: false,
             lost: false,
+            refilling: false,
             nonce,
             sent: 0,
             quiet: false,
