@@ -35,6 +35,12 @@ where
         self.raft.leader()
     }
 
+    /// The last entry that the machine has seen, commands or not: what [`Node::status`] says of it
+    /// too, for whoever asks after each turn.
+    pub fn applied(&self) -> Index {
+        self.applied
+    }
+
     /// The node as it is now.
     pub fn status(&self) -> Status {
         let raft = &self.raft;
