@@ -1,1 +1,89 @@
-//! Threads, UDP sockets and files around [`raft-core`](https://docs.rs/raft-core): not built yet.
+//! Threads, sockets and files around [`raft_core`]: the same consensus on a laptop and a server.
+//!
+//! A [`Server`] is one node. Its machine is the application's; everything else is here:
+//!
+//! ```
+//! use raft_std::{ClusterId, LoadError, Loader, Machine, Memory, NodeId, Saver, Server};
+//!
+//! #[derive(Default)]
+//! struct Counter(i64);
+//!
+//! impl Machine for Counter {
+//!     type Command<'a> = i64;
+//!     type Output = i64;
+//!     fn apply(&mut self, amount: i64) -> i64 {
+//!         self.0 += amount;
+//!         self.0
+//!     }
+//!     fn save(&self, saver: &mut Saver<'_>) {
+//!         saver.value(&self.0);
+//!     }
+//!     fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+//!         self.0 = loader.value()?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let storage = Memory::new(4 << 20, 4096).map_err(|error| format!("{error:?}"))?;
+//! let server = Server::new(NodeId(1), "127.0.0.1:0") // and .peer(NodeId(2), "10.0.0.2:7000")
+//!     .found(ClusterId(7), &[NodeId(1)]) // once in a cluster's life
+//!     .start(storage, Counter::default())?;
+//! let total = server.propose(&5)?; // returns when it is applied
+//! assert_eq!(server.read(|counter| counter.0)?, total); // linearizable
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! - `slot`, `ticket`, `waker`, `clock`: an answer and who waits for it, sleep, time;
+//! - [`transport`]: UDP, TCP, or nothing at all between nodes of one process; `links`: envelopes;
+//! - `commands`: several commands in one entry; `storage`: what is expected of it beside the core;
+//! - `host`: the consensus thread, which owns the node; `server`: its callers' side;
+//! - `settings`, `setup`, `errors`: what can be chosen, and what can't work.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod commands;
+mod errors;
+mod host;
+mod links;
+mod server;
+mod settings;
+mod setup;
+mod slot;
+mod storage;
+mod ticket;
+pub mod transport;
+mod waker;
+
+pub use crate::errors::{AdminError, ProposeError, ReadError, StartError, Stopped};
+pub use crate::host::{HostStatus, Read};
+pub use crate::links::LinkCounters;
+pub use crate::server::{NotStarted, Server};
+pub use crate::settings::{BadSetting, Settings};
+pub use crate::setup::Setup;
+pub use crate::storage::{HostStorage, Memory};
+pub use crate::ticket::Ticket;
+pub use crate::waker::Waker;
+pub use raft_core::{
+    Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A machine that a [`Server`] can drive: any [`Machine`] that may move to another thread, and
+/// whose answers can be kept for whoever asks twice.
+pub trait HostMachine:
+    Machine<Output: Serialize + DeserializeOwned + Send + 'static> + Send + 'static
+{
+}
+
+impl<M> HostMachine for M
+where
+    M: Machine + Send + 'static,
+    M::Output: Serialize + DeserializeOwned + Send + 'static,
+{
+}

@@ -1,0 +1,254 @@
+//! A node of a cluster, running in a thread of its own, as its callers see it.
+//!
+//! Every call may be made from any thread, and every wait has an end: when there is an answer, when
+//! the caller's time is over, or when the server has stopped, which is then said.
+
+use crate::HostMachine;
+use crate::errors::{AdminError, ProposeError, ReadError, Stopped};
+use crate::host::{Command, HostStatus, Read, ReadJob, Request, Seen, Shared};
+use crate::setup::Setup;
+use crate::slot::{Answer, Outcome, slot};
+use crate::ticket::Ticket;
+use raft_core::{Change, Event, LoadError, Loader, Machine, NodeId, Nonce, Saver};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How many events wait for a subscriber before it is given up.
+const EVENTS_MAX: usize = 1024;
+
+/// A running node. It ends when this is dropped.
+pub struct Server<M: HostMachine> {
+    id: NodeId,
+    nonce: Nonce,
+    shared: Arc<Shared<M>>,
+    thread: Option<JoinHandle<()>>,
+    patience: Duration,
+    command_bytes_max: usize,
+}
+
+/// Stands for the machine of a server that has none yet.
+#[doc(hidden)]
+pub enum NotStarted {}
+
+impl Server<NotStarted> {
+    /// A server to be: this node, and its address, `host:port`, as its peers know it.
+    #[expect(clippy::new_ret_no_self, reason = "it is said in steps what it will be")]
+    pub fn new(id: NodeId, address: &str) -> Setup {
+        Setup::new(id, Some(address))
+    }
+
+    /// A server to be that has no address of its own, and reaches its peers by the transports that
+    /// it is given.
+    pub fn without_address(id: NodeId) -> Setup {
+        Setup::new(id, None)
+    }
+}
+
+impl<M: HostMachine> Server<M> {
+    pub(crate) const fn started(
+        id: NodeId,
+        nonce: Nonce,
+        shared: Arc<Shared<M>>,
+        thread: JoinHandle<()>,
+        patience: Duration,
+        command_bytes_max: usize,
+    ) -> Self {
+        Self { id, nonce, shared, thread: Some(thread), patience, command_bytes_max }
+    }
+
+    /// Has a command applied, exactly once, whichever node leads. Returns when this node has
+    /// applied it, with what its machine answered.
+    pub fn propose(&self, command: &M::Command<'_>) -> Result<M::Output, ProposeError> {
+        self.begin(command).wait(self.patience)
+    }
+
+    /// The same without waiting. Commands that are under way together are applied in any order.
+    pub fn begin(&self, command: &M::Command<'_>) -> Ticket<M> {
+        let (answer, waiting) = slot();
+        let ticket = Ticket::new(waiting, Arc::clone(&self.shared));
+        let bytes = match postcard::to_allocvec(command) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                answer.give(Err(ProposeError::Unwritable(error.to_string())));
+                return ticket;
+            }
+        };
+        let most_bytes = self.command_bytes_max;
+        if bytes.len() > most_bytes {
+            answer.give(Err(ProposeError::TooLarge { bytes: bytes.len(), most_bytes }));
+        } else if let Some(place) = self.shared.place() {
+            self.shared.ask(Request::Command(Command { bytes, answer, _place: place }));
+        } else {
+            answer.give(Err(ProposeError::Busy));
+        }
+        ticket
+    }
+
+    /// Looks at the machine when it has seen everything that was done before this was asked for.
+    /// The reader runs on the consensus thread: what takes long belongs elsewhere.
+    pub fn read<R: Send + 'static>(
+        &self,
+        reader: impl FnOnce(&M) -> R + Send + 'static,
+    ) -> Result<R, ReadError> {
+        self.read_with(Read::Linearizable, reader)
+    }
+
+    /// Looks at the machine when it has seen as much as is asked for.
+    pub fn read_with<R: Send + 'static>(
+        &self,
+        how: Read,
+        reader: impl FnOnce(&M) -> R + Send + 'static,
+    ) -> Result<R, ReadError> {
+        let (answer, waiting) = slot();
+        let Some(place) = self.shared.place() else { return Err(ReadError::Busy) };
+        let until = Instant::now() + self.patience;
+        let look = Box::new(move |machine: &M| {
+            let seen = catch_unwind(AssertUnwindSafe(|| reader(machine)));
+            Box::new(move |counts: bool| {
+                answer.give(match seen {
+                    Ok(seen) if counts => Ok(seen),
+                    Ok(_) => Err(ReadError::LeaseEnded),
+                    Err(_) => Err(ReadError::Panicked),
+                });
+            }) as Seen
+        });
+        self.shared.ask(Request::Read(ReadJob { how, look, until, _place: place }));
+        match waiting.wait(until) {
+            Outcome::Given(seen) => seen,
+            Outcome::Withdrawn | Outcome::Late => Err(ReadError::Unanswered),
+            Outcome::Dropped => {
+                Err(self.stopped().map_or(ReadError::Unanswered, ReadError::Stopped))
+            }
+        }
+    }
+
+    /// Hands leadership to this voter, or to whoever has caught up best; says who leads then. Only
+    /// the leader can.
+    pub fn transfer(&self, to: Option<NodeId>) -> Result<NodeId, AdminError> {
+        self.administer(|answer| Request::Transfer(to, answer))
+    }
+
+    /// Takes in a node that votes as soon as it has caught up, and returns then. Only the leader
+    /// can. The nonce is what [`Server::nonce`] says there; every other node is to be told the
+    /// address by [`Server::learn`], or it could not lead the new one.
+    pub fn add(&self, id: NodeId, nonce: Nonce, address: &str) -> Result<(), AdminError> {
+        self.learn(id, address)?;
+        self.change(Change::AddVoter { id, nonce })
+    }
+
+    /// Removes a member, and returns when it is one no more. Only the leader can; it can remove
+    /// itself.
+    pub fn remove(&self, id: NodeId) -> Result<(), AdminError> {
+        self.change(Change::Remove(id))
+    }
+
+    /// Changes the members in any other way, and returns when that has come about. Only the leader
+    /// can.
+    pub fn change(&self, change: Change) -> Result<(), AdminError> {
+        self.administer(|answer| Request::Change(change, answer))
+    }
+
+    /// Learns the address of a node, or another one. Transports that find their peers by themselves
+    /// need none, and the address is empty.
+    pub fn learn(&self, id: NodeId, address: &str) -> Result<(), AdminError> {
+        if address.is_empty() {
+            return Ok(());
+        }
+        let (answer, waiting) = slot();
+        self.shared.ask(Request::Learn(id, address.to_owned(), answer));
+        match waiting.wait(Instant::now() + self.patience) {
+            Outcome::Given(true) => Ok(()),
+            Outcome::Given(false) => Err(AdminError::Address(address.to_owned())),
+            outcome => Err(self.unfinished(&outcome)),
+        }
+    }
+
+    /// How it is at the moment.
+    pub fn status(&self) -> Result<HostStatus, Stopped> {
+        let (answer, waiting) = slot();
+        self.shared.ask(Request::Status(answer));
+        match waiting.wait(Instant::now() + self.patience) {
+            Outcome::Given(status) => Ok(status),
+            _ => Err(self.stopped().unwrap_or(Stopped::ShutDown)),
+        }
+    }
+
+    /// What happens from now on. Whoever lets more than a thousand events wait hears no more.
+    pub fn subscribe(&self) -> Receiver<Event> {
+        let (sender, receiver) = sync_channel(EVENTS_MAX);
+        self.shared.ask(Request::Subscribe(sender));
+        receiver
+    }
+
+    /// Why it answers no more, if so.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.shared.stopped()
+    }
+
+    /// Which node this is.
+    pub const fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// What its storage is known by: see [`Server::add`].
+    pub const fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
+    /// Ends it: leadership is handed over first, if it leads and somebody can take it, and what it
+    /// holds is flushed. Whoever still waits is told.
+    pub fn shut_down(mut self) {
+        // If nobody takes over, the others elect somebody.
+        self.transfer(None).ok();
+        self.end();
+    }
+
+    fn administer<T>(
+        &self,
+        request: impl FnOnce(Answer<Result<T, AdminError>>) -> Request<M>,
+    ) -> Result<T, AdminError> {
+        let (answer, waiting) = slot();
+        self.shared.ask(request(answer));
+        match waiting.wait(Instant::now() + self.patience) {
+            Outcome::Given(outcome) => outcome,
+            outcome => Err(self.unfinished(&outcome)),
+        }
+    }
+
+    fn unfinished<T>(&self, outcome: &Outcome<T>) -> AdminError {
+        match (outcome, self.stopped()) {
+            (Outcome::Dropped, Some(why)) => AdminError::Stopped(why),
+            _ => AdminError::Unfinished,
+        }
+    }
+
+    fn end(&mut self) {
+        self.shared.ask(Request::End);
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been logged, and told to everyone.
+            thread.join().ok();
+        }
+    }
+}
+
+impl<M: HostMachine> Drop for Server<M> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Machine for NotStarted {
+    type Command<'a> = ();
+    type Output = ();
+
+    fn apply(&mut self, (): ()) {}
+
+    fn save(&self, _: &mut Saver<'_>) {}
+
+    fn restore(&mut self, _: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! How datagrams get from one node to another.
+//!
+//! Raft bears the loss of any of them, their late coming, and their coming twice. So a transport
+//! never waits, keeps little, and drops what it can't pass on. Envelopes are the server's business:
+//! a transport only says which peer's address something came from.
+
+mod local;
+mod mailbox;
+mod names;
+#[cfg(target_os = "linux")]
+#[path = "many.rs"]
+mod socket;
+#[cfg(not(target_os = "linux"))]
+#[path = "single.rs"]
+mod socket;
+mod tcp;
+mod udp;
+
+pub use self::local::{Local, Network};
+pub use self::tcp::Tcp;
+pub use self::udp::Udp;
+use crate::waker::Waker;
+use raft_core::NodeId;
+use rustix::fd::BorrowedFd;
+use std::io;
+
+/// One way to reach some of the peers. It belongs to the consensus thread, which sleeps when none
+/// of its transports has anything for it.
+pub trait Transport: Send {
+    /// Called once, before anything else. A transport without a socket wakes the thread when
+    /// something has come in.
+    fn start(&mut self, waker: &Waker) -> io::Result<()>;
+
+    /// What to sleep on, if this transport receives from one socket.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Whether the peer is one of this transport's.
+    fn reaches(&self, peer: NodeId) -> bool;
+
+    /// Learns the address of another peer, or a new one. Says whether it is an address that this
+    /// transport has a use for.
+    fn learn(&mut self, _peer: NodeId, _address: &str) -> bool {
+        false
+    }
+
+    /// Takes a datagram for a peer, which may leave now or with the next [`flush`](Self::flush).
+    fn send(&mut self, to: NodeId, datagram: &[u8]);
+
+    /// Sends what was taken, and tells what it could not send since the last call.
+    fn flush(&mut self) -> Unsent;
+
+    /// Hands over what came in and whose address it came from, until there is nothing more or
+    /// enough for once.
+    fn receive(&mut self, each: &mut dyn FnMut(NodeId, &[u8]));
+
+    /// Called about once a second, and when nothing else happens at least at each election.
+    fn tend(&mut self) {}
+
+    /// Datagrams that came from nobody's address, since the start.
+    fn strangers(&self) -> u64 {
+        0
+    }
+}
+
+/// What a transport could not send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Unsent {
+    /// Datagrams that were longer than the way to their peer allows.
+    pub too_large: u32,
+    /// Datagrams that were dropped for any other reason.
+    pub dropped: u32,
+}
