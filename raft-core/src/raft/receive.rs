@@ -49,7 +49,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.meet(from, opened)?;
                 return self.take_chunk(from, &chunk, given);
             }
-            Kind::VoteRequest => self.heed(opened)?,
+            Kind::VoteRequest => self.heed(from, opened)?,
             _ => {}
         }
         self.meet(from, opened)?;
@@ -78,12 +78,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// While a leader is heard nobody is voted for, unless that leader wants it.
-    fn heed(&mut self, opened: &Opened<'_>) -> Result<(), Stop> {
+    fn heed(&mut self, from: NodeId, opened: &Opened<'_>) -> Result<(), Stop> {
         let wanted = matches!(opened.vote_request().standing, Standing::HandedOver(_));
         if wanted || !self.hears_leader() {
             return Ok(());
         }
-        self.doubted(opened.term);
+        // Whoever was removed and does not know it hears no leader ever again.
+        if self.configuration.nonce(from) == Some(opened.nonce) {
+            self.doubted(opened.term);
+        }
         Err(DropReason::LeaderHeard.into())
     }
 
