@@ -2,12 +2,14 @@
 //!
 //! What a script can say stands among the scenarios.
 
+use raft_core::wire::{self, Message, Standing, VoteRequest};
 use raft_core::{
     Change, ClusterId, Config, Frame, Identity, LoadError, Loader, Machine, MemoryStorage, Node,
     NodeId, Nonce, Recipient, RecoverError, RoleName, Saver, Sessions, SubmitError, format,
 };
 use raft_simulator::Settings;
 use raft_simulator::cluster::ClusterNode;
+use raft_simulator::forge::forge;
 use raft_simulator::words::Words;
 
 type Cluster = raft_simulator::cluster::Cluster<Words>;
@@ -34,11 +36,9 @@ fn pass(from: &mut ClusterNode<Words>, to: &mut ClusterNode<Words>) {
     to.flush().unwrap();
 }
 
-/// A founder's board is removed, and another one takes its id under a new nonce. The old board has
-/// only been out of reach, and hears late what was sent to that id: it takes the new board's place
-/// in the newest configuration not for its own, or there would be two leaders of one term.
-#[test]
-fn two_boards_of_one_id_never_lead_in_one_term() {
+/// Three founders, and after that another board under the id of the third, whose old board, as it
+/// was, is out of reach. The new one has not heard anything yet.
+fn two_boards() -> (Cluster, ClusterNode<Words>) {
     let mut cluster = Cluster::found(&[1, 2, 3], &Settings::default()).unwrap();
     cluster.node_mut(1).unwrap().campaign();
     cluster.settle().unwrap();
@@ -47,7 +47,7 @@ fn two_boards_of_one_id_never_lead_in_one_term() {
     }
     // The old board, as it is from now on; it is out of reach.
     let disk = cluster.disk(3).unwrap().clone();
-    let mut old = cluster.recover(3, disk).unwrap();
+    let old = cluster.recover(3, disk).unwrap();
     cluster.wipe(3, Some(7)).unwrap();
     cluster.node_mut(1).unwrap().change_membership(Change::Remove(NodeId(3))).unwrap();
     cluster.settle().unwrap();
@@ -57,6 +57,15 @@ fn two_boards_of_one_id_never_lead_in_one_term() {
     cluster.start(3).unwrap();
     let add = Change::AddVoter { id: NodeId(3), nonce: Nonce(7) };
     cluster.node_mut(1).unwrap().change_membership(add).unwrap();
+    (cluster, old)
+}
+
+/// A founder's board is removed, and another one takes its id under a new nonce. The old board has
+/// only been out of reach, and hears late what was sent to that id: it takes the new board's place
+/// in the newest configuration not for its own, or there would be two leaders of one term.
+#[test]
+fn two_boards_of_one_id_never_lead_in_one_term() {
+    let (mut cluster, mut old) = two_boards();
     // The new board catches up. What goes to it is heard by whoever has that id, sooner or later.
     let mut late = Vec::new();
     let votes = |cluster: &Cluster, id| {
@@ -118,6 +127,80 @@ fn both_want_to_lead(mut cluster: Cluster, mut old: ClusterNode<Words>) {
     let (old, two) = (old.status(), two.status());
     assert_eq!(two.role, RoleName::Leader);
     assert!(old.role != RoleName::Leader, "{old:?}");
+}
+
+/// Both boards want to lead at once, and each hears what is meant for the other. What is given to
+/// one is no use to the other: its log lacks what was committed since it was removed.
+#[test]
+fn a_vote_for_one_board_is_not_one_for_the_other_of_that_id() {
+    let (mut cluster, mut old) = two_boards();
+    for _ in 0..100 {
+        cluster.tick_and_settle().unwrap();
+    }
+    assert!(cluster.node(3).unwrap().status().admitted);
+    cluster.crash(1, 0).unwrap();
+    let (mut elected, mut stood) = (0, 0);
+    for turn in 0..2000 {
+        cluster.node_mut(2).unwrap().tick();
+        cluster.node_mut(3).unwrap().tick();
+        old.tick();
+        if turn % 4 == 0 {
+            cluster.node_mut(3).unwrap().campaign();
+            old.campaign();
+        }
+        for _ in 0..3 {
+            old.flush().unwrap();
+            let from_old = sent(&mut old);
+            // Somebody would have it lead, or a leader wanted the other board to.
+            for question in pre_votes(&from_old) {
+                let number = format!("number={question}");
+                let term = format!("term={}", old.status().term.0);
+                let bytes = forge(&["pre-grant", &term, &number]).unwrap();
+                old.receive(Frame { from: NodeId(2), bytes: &bytes });
+            }
+            let two = cluster.node_mut(2).unwrap();
+            two.flush().unwrap();
+            let from_two = sent(two);
+            cluster.flush(3).unwrap();
+            pass_on(sent(cluster.node_mut(3).unwrap()), 3, cluster.node_mut(2).unwrap());
+            pass_on(from_old, 3, cluster.node_mut(2).unwrap());
+            pass_on(from_two.clone(), 2, cluster.node_mut(3).unwrap());
+            pass_on(from_two, 2, &mut old);
+            stood += u32::from(old.status().role == RoleName::Candidate);
+            assert_ne!(old.status().role, RoleName::Leader, "in turn {turn}: {:?}", old.status());
+        }
+        let leads = |id| cluster.node(id).unwrap().status().role == RoleName::Leader;
+        if leads(2) || leads(3) {
+            // All begin anew, with their first question.
+            elected += 1;
+            for id in [2, 3] {
+                cluster.crash(id, 0).unwrap();
+                cluster.start(id).unwrap();
+            }
+            old = cluster.recover(3, old.into_storage()).unwrap();
+        }
+    }
+    assert!(elected > 20 && stood > 20, "{elected} {stood}");
+}
+
+/// The numbers of the questions whether there would be votes.
+fn pre_votes(letters: &[(u8, Vec<u8>)]) -> Vec<u64> {
+    let asked =
+        letters.iter().filter_map(|(_, bytes)| match wire::decode(bytes).unwrap().message {
+            Message::VoteRequest(VoteRequest { standing: Standing::Pre, attempt, .. }) => {
+                Some(attempt.0)
+            }
+            _ => None,
+        });
+    asked.collect()
+}
+
+/// What one node owes reaches another that has the id it is for.
+fn pass_on(letters: Vec<(u8, Vec<u8>)>, from: u8, to: &mut ClusterNode<Words>) {
+    let id = to.status().id.0;
+    for (_, bytes) in letters.iter().filter(|(for_whom, _)| *for_whom == id) {
+        to.receive(Frame { from: NodeId(from), bytes });
+    }
 }
 
 /// Remembers how many letters it was told.

@@ -126,6 +126,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.role = Role::Follower(Following::of(None));
             self.wait();
         }
+        // Whom the vote is for it may not tell: another board of that id may ask.
+        if worthy && self.ballot.vote == Some(from) {
+            self.granted = attempt;
+        }
         self.answers.insert(from);
     }
 
@@ -133,11 +137,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn vote_answered(&mut self, from: NodeId, given: &VoteAnswer) -> Result<(), Stop> {
         let VoteAnswer { number, answer } = *given;
         let asking = match (&mut self.role, answer) {
-            (Role::PreCandidate(asking), Answer::PreGranted) if !asking.has_asked(number) => {
-                return Err(DropReason::Stale.into());
+            (Role::PreCandidate(asking), Answer::PreGranted)
+            | (Role::Candidate(asking), Answer::Granted(_)) => {
+                if !asking.has_asked(number) {
+                    return Err(DropReason::Stale.into());
+                }
+                asking
             }
-            (Role::PreCandidate(asking), Answer::PreGranted | Answer::Refused) => asking,
-            (Role::Candidate(asking), Answer::Granted(_) | Answer::Refused) => asking,
+            (Role::PreCandidate(asking) | Role::Candidate(asking), Answer::Refused) => asking,
             _ => return Err(DropReason::Unexpected.into()),
         };
         asking.answered(from, answer != Answer::Refused);

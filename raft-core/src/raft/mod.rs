@@ -88,8 +88,11 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     reads: Reads,
     pre_grant: PreGrant,
     term_guard: TermGuard,
-    /// How often this node has asked for votes.
+    /// The number of this node's last question for votes. Boards that share an id begin far apart,
+    /// and so know their own answers.
     attempts: Round,
+    /// The number of the question that was last answered with the vote.
+    granted: Round,
     random: Random,
     /// How many entries of clients, and bytes of them, every log can hold.
     client_room: (u32, u32),
@@ -200,7 +203,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             term_guard: TermGuard::new(),
             answers: NodeSet::EMPTY,
             pre_grant: PreGrant::new(),
-            attempts: Round(0),
+            attempts: Round(u64::from(nonce.0) << 16),
+            granted: Round(0),
             turn: Turn::default(),
             retired: kept.apply_fault.is_some(),
             reads: Reads::new(config.seed),

@@ -109,7 +109,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         // The question's number where it counts, else one that is new each time.
         let number = match answer {
             Answer::PreGranted => self.pre_grant.number(),
-            Answer::Refused | Answer::Granted(_) => Round(u64::from(self.counters.sent)),
+            Answer::Granted(_) => self.granted,
+            Answer::Refused => Round(u64::from(self.counters.sent)),
         };
         let length = self.write(Message::VoteAnswer(VoteAnswer { number, answer }), buffer)?;
         match answer {

@@ -87,7 +87,7 @@ pub struct VoteRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VoteAnswer {
-    /// The attempt that is answered with "I would"; else a number that is new each time.
+    /// The attempt that is answered with a yes of either kind; else a number that is new each time.
     pub number: Round,
     /// What is answered.
     pub answer: Answer,

@@ -149,8 +149,8 @@ pub fn datagram<M: Spoken>(datagram: &Datagram<'_>) -> String {
         Message::VoteAnswer(VoteAnswer { answer: Answer::PreGranted, number }) => {
             format!("I would, as to question {}", number.0)
         }
-        Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), .. }) => {
-            "you have my vote".to_owned()
+        Message::VoteAnswer(VoteAnswer { answer: Answer::Granted(_), number }) => {
+            format!("you have my vote, as to question {}", number.0)
         }
         Message::Heartbeat(Heartbeat { round, committed, quiet_ticks }) => {
             let next = match quiet_ticks {

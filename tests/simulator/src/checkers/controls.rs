@@ -113,7 +113,7 @@ fn a_leader_that_lacks_what_was_committed_is_incomplete() {
     drop(cluster);
     // Another cluster of the same names, in which node 3 leads a later term with an empty log.
     let mut cluster = Registry::found(&[1, 2, 3], &settings()).expect("a cluster");
-    for turn in ["heartbeat term=1 round=1", "pre-grant term=1 number=1", "grant term=2"] {
+    for turn in ["heartbeat term=1 round=1", "pre-grant term=1 number=1", "grant term=2 number=2"] {
         let words: Vec<&str> = turn.split(' ').collect();
         let letter = cluster.forge(2, 3, 1, &forge(&words).expect("a datagram"));
         cluster.flight.clear();
