@@ -40,7 +40,8 @@
 //! - `slot`, `ticket`, `waker`, `clock`: an answer and who waits for it, sleep, time;
 //! - [`transport`]: UDP, TCP, or nothing at all between nodes of one process; `links`: envelopes;
 //! - `commands`: several commands in one entry; `storage`: what is expected of it beside the core;
-//! - `host`: the consensus thread, which owns the node; `server`: its callers' side;
+//! - `host`: the consensus thread, which owns the node; `server`: its callers' side; `metrics`:
+//!   pages about it for operators;
 //! - `settings`, `setup`, `errors`: what can be chosen, and what can't work.
 
 #![forbid(unsafe_code)]
@@ -50,6 +51,7 @@ mod commands;
 mod errors;
 mod host;
 mod links;
+mod metrics;
 mod server;
 mod settings;
 mod setup;
@@ -62,6 +64,7 @@ mod waker;
 pub use crate::errors::{AdminError, ProposeError, ReadError, StartError, Stopped};
 pub use crate::host::{HostStatus, Read};
 pub use crate::links::LinkCounters;
+pub use crate::metrics::Metrics;
 pub use crate::server::{NotStarted, Server};
 pub use crate::settings::{BadSetting, Settings};
 pub use crate::setup::Setup;

@@ -168,12 +168,12 @@ impl<M: HostMachine> Server<M> {
 
     /// How it is at the moment.
     pub fn status(&self) -> Result<HostStatus, Stopped> {
-        let (answer, waiting) = slot();
-        self.shared.ask(Request::Status(answer));
-        match waiting.wait(Instant::now() + self.patience) {
-            Outcome::Given(status) => Ok(status),
-            _ => Err(self.stopped().unwrap_or(Stopped::ShutDown)),
-        }
+        self.view().status()
+    }
+
+    /// Who may look at it from another thread, while it runs and afterwards.
+    pub(crate) fn view(&self) -> View<M> {
+        View { shared: Arc::clone(&self.shared), patience: self.patience }
     }
 
     /// What happens from now on. Whoever lets more than a thousand events wait hears no more.
@@ -230,6 +230,23 @@ impl<M: HostMachine> Server<M> {
         if let Some(thread) = self.thread.take() {
             // A panic in there has been logged, and told to everyone.
             thread.join().ok();
+        }
+    }
+}
+
+/// Looks at a server that somebody else has.
+pub(crate) struct View<M: HostMachine> {
+    shared: Arc<Shared<M>>,
+    patience: Duration,
+}
+
+impl<M: HostMachine> View<M> {
+    pub(crate) fn status(&self) -> Result<HostStatus, Stopped> {
+        let (answer, waiting) = slot();
+        self.shared.ask(Request::Status(answer));
+        match waiting.wait(Instant::now() + self.patience) {
+            Outcome::Given(status) => Ok(status),
+            _ => Err(self.shared.stopped().unwrap_or(Stopped::ShutDown)),
         }
     }
 }
