@@ -107,6 +107,13 @@ pub enum AdminError {
     NotTaken,
     /// No transport has a use for the address.
     Address(String),
+    /// The machine's snapshot has so many bytes, and storage room for fewer.
+    SnapshotTooLarge {
+        /// How long it is.
+        bytes: u32,
+        /// The longest that would do.
+        most_bytes: u32,
+    },
     /// In all that time it had not come about. If it has begun, whoever leads carries it out.
     Unfinished,
     /// The server has stopped.
@@ -190,6 +197,9 @@ impl fmt::Display for AdminError {
             Self::Transfer(error) => write!(f, "nobody can take over: {error:?}"),
             Self::NotTaken => write!(f, "the other node did not take over"),
             Self::Address(address) => write!(f, "no transport can use the address {address}"),
+            Self::SnapshotTooLarge { bytes, most_bytes } => {
+                write!(f, "the snapshot has {bytes} bytes; the storage takes {most_bytes}")
+            }
             Self::Unfinished => write!(f, "it did not come about in time"),
             Self::Stopped(why) => write!(f, "the server has stopped: {why}"),
         }

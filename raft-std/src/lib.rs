@@ -69,7 +69,7 @@ pub use crate::server::{NotStarted, Server};
 pub use crate::settings::{BadSetting, Settings};
 pub use crate::setup::Setup;
 pub use crate::storage::{HostStorage, Memory};
-pub use crate::ticket::Ticket;
+pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
 pub use raft_core::{
     Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,

@@ -8,7 +8,7 @@ use crate::errors::{AdminError, ProposeError, ReadError, Stopped};
 use crate::host::{Command, HostStatus, Read, ReadJob, Request, Seen, Shared};
 use crate::setup::Setup;
 use crate::slot::{Answer, Outcome, slot};
-use crate::ticket::Ticket;
+use crate::ticket::{Reading, Ticket};
 use raft_core::{Change, Event, LoadError, Loader, Machine, NodeId, Nonce, Saver};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -102,8 +102,21 @@ impl<M: HostMachine> Server<M> {
         how: Read,
         reader: impl FnOnce(&M) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
+        self.begin_read(how, reader).wait(self.patience)
+    }
+
+    /// The same without waiting.
+    pub fn begin_read<R: Send + 'static>(
+        &self,
+        how: Read,
+        reader: impl FnOnce(&M) -> R + Send + 'static,
+    ) -> Reading<M, R> {
         let (answer, waiting) = slot();
-        let Some(place) = self.shared.place() else { return Err(ReadError::Busy) };
+        let reading = Reading::new(waiting, Arc::clone(&self.shared));
+        let Some(place) = self.shared.place() else {
+            answer.give(Err(ReadError::Busy));
+            return reading;
+        };
         let until = Instant::now() + self.patience;
         let look = Box::new(move |machine: &M| {
             let seen = catch_unwind(AssertUnwindSafe(|| reader(machine)));
@@ -116,13 +129,7 @@ impl<M: HostMachine> Server<M> {
             }) as Seen
         });
         self.shared.ask(Request::Read(ReadJob { how, look, until, _place: place }));
-        match waiting.wait(until) {
-            Outcome::Given(seen) => seen,
-            Outcome::Withdrawn | Outcome::Late => Err(ReadError::Unanswered),
-            Outcome::Dropped => {
-                Err(self.stopped().map_or(ReadError::Unanswered, ReadError::Stopped))
-            }
-        }
+        reading
     }
 
     /// Hands leadership to this voter, or to whoever has caught up best; says who leads then. Only
@@ -149,6 +156,12 @@ impl<M: HostMachine> Server<M> {
     /// can.
     pub fn change(&self, change: Change) -> Result<(), AdminError> {
         self.administer(|answer| Request::Change(change, answer))
+    }
+
+    /// Takes a snapshot of this node's machine now, and makes room in its log. Says whether there was
+    /// anything new since the last one. A node does this by itself when its log is full enough.
+    pub fn compact(&self) -> Result<bool, AdminError> {
+        self.administer(Request::Compact)
     }
 
     /// Learns the address of a node, or another one. Transports that find their peers by themselves

@@ -36,9 +36,13 @@ struct State<T> {
     begun: bool,
     /// Whether somebody sleeps until there is an answer.
     sleeps: bool,
+    /// What is called when there is one.
+    call: Option<Call>,
     /// Whether nobody waits any more.
     gone: bool,
 }
+
+type Call = Box<dyn FnOnce() + Send>;
 
 enum Content<T> {
     Nothing,
@@ -49,7 +53,7 @@ enum Content<T> {
 /// Two halves of one answer.
 pub(crate) fn slot<T>() -> (Answer<T>, Waiting<T>) {
     let content = Content::Nothing;
-    let state = Mutex::new(State { content, begun: false, sleeps: false, gone: false });
+    let state = Mutex::new(State { content, begun: false, sleeps: false, call: None, gone: false });
     let slot = Arc::new(Slot { state, changed: Condvar::new() });
     (Answer(Arc::clone(&slot)), Waiting(slot))
 }
@@ -92,6 +96,17 @@ impl<T> Waiting<T> {
         self.0.lock().take()
     }
 
+    /// Has this called by whoever answers, or at once if there is an answer already.
+    pub(crate) fn call(&self, call: Call) {
+        let mut state = self.0.lock();
+        if matches!(state.content, Content::Nothing) {
+            state.call = Some(call);
+        } else {
+            drop(state);
+            call();
+        }
+    }
+
     /// Waits for the answer until a moment, and withdraws what was asked for then.
     pub(crate) fn wait(self, until: Instant) -> Outcome<T> {
         let mut state = self.0.lock();
@@ -122,10 +137,14 @@ impl<T> Slot<T> {
         let mut state = self.lock();
         if matches!(state.content, Content::Nothing) {
             state.content = content;
+            let (call, sleeps) = (state.call.take(), state.sleeps);
+            drop(state);
             // Waking nobody costs a call of the system all the same.
-            if state.sleeps {
-                drop(state);
+            if sleeps {
                 self.changed.notify_one();
+            }
+            if let Some(call) = call {
+                call();
             }
         }
     }
@@ -176,6 +195,29 @@ mod tests {
             }
             let expected = if lost { Outcome::Dropped } else { Outcome::Given(7) };
             assert_eq!(waiter.join().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_call_is_made_once_whether_it_is_left_before_or_after_the_answer_or_its_loss() {
+        for (early, lost) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (answer, waiting) = slot();
+            let calls = Arc::new(Mutex::new(0));
+            let counted = Arc::clone(&calls);
+            let mut call: Option<Call> = Some(Box::new(move || *counted.lock().unwrap() += 1));
+            if early {
+                call.take().into_iter().for_each(|call| waiting.call(call));
+            }
+            assert_eq!(*calls.lock().unwrap(), 0);
+            if lost {
+                drop(answer);
+            } else {
+                answer.give(7);
+            }
+            call.take().into_iter().for_each(|call| waiting.call(call));
+            assert_eq!(*calls.lock().unwrap(), 1);
+            let expected = if lost { Outcome::Dropped } else { Outcome::Given(7) };
+            assert_eq!(waiting.poll(), Some(expected));
         }
     }
 

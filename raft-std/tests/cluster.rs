@@ -128,6 +128,35 @@ fn a_server_alone_serves_leases_and_old_things() {
 }
 
 #[test]
+fn whoever_does_not_wait_is_called_when_there_is_an_answer() {
+    let cluster = Cluster::start(Means::Local, 3, settings());
+    for id in [cluster.leader(), cluster.followers()[0]] {
+        let server = cluster.server(id);
+        let (known, calls) = std::sync::mpsc::channel();
+        let ticket = server.begin(&Command::Mark(u64::from(id.0), ""));
+        let called = known.clone();
+        ticket.on_known(move || called.send("command").unwrap());
+        assert_eq!(calls.recv_timeout(PATIENCE), Ok("command"));
+        let (mark, _) = ticket.poll().unwrap().unwrap();
+        let reading = server.begin_read(Read::Linearizable, move |marks| marks.all.contains(&mark));
+        reading.on_known(move || known.send("read").unwrap());
+        assert_eq!(calls.recv_timeout(PATIENCE), Ok("read"));
+        assert_eq!(reading.poll(), Some(Ok(true)));
+    }
+}
+
+#[test]
+fn a_snapshot_is_taken_on_request_if_there_is_anything_new() {
+    let cluster = Cluster::start(Means::Local, 1, settings());
+    mark(&cluster, NodeId(1), 7);
+    let server = cluster.server(NodeId(1));
+    assert_eq!(server.compact(), Ok(true));
+    let status = server.status().unwrap().node;
+    assert_eq!(status.snapshot, status.applied);
+    assert_eq!(server.compact(), Ok(false));
+}
+
+#[test]
 fn commands_may_be_as_long_as_stated_and_no_longer() {
     let cluster = Cluster::start(Means::Udp, 3, settings());
     let (leader, follower) = (cluster.leader(), cluster.followers()[0]);

@@ -17,14 +17,16 @@ pub(crate) use self::shared::{Command, ReadJob, Request, Seen, Shared};
 use crate::HostMachine;
 use crate::clock::{self, Ticks};
 use crate::commands::Batches;
-use crate::errors::Stopped;
+use crate::errors::{AdminError, Stopped};
 use crate::links::{LinkCounters, Links, addressed};
 use crate::settings::SUBMIT_BYTES;
 use crate::storage::HostStorage;
 use raft_core::{
-    Configuration, Event, FlushError, FlushToken, Node, NodeId, RoleName, Sessions, Status,
+    CompactError, Configuration, Event, FlushError, FlushToken, Node, NodeId, RoleName, Sessions,
+    Status,
 };
 use std::any::Any;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -180,6 +182,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             Request::Learn(peer, address, answer) => {
                 answer.give(self.links.learn(peer, &address));
             }
+            Request::Compact(answer) => answer.give(compact(&mut self.node)),
             Request::Status(answer) => answer.give(self.status()),
             Request::Subscribe(subscriber) => self.subscribers.push(subscriber),
             Request::End => {
@@ -205,8 +208,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         match self.node.begin_flush() {
             Ok(None) => {}
             Ok(token) => self.flushing = token,
-            Err(FlushError::Storage(error)) => return Err(Stopped::Storage(format!("{error:?}"))),
-            Err(FlushError::Stopped(fault)) => return Err(Stopped::Fault(fault)),
+            Err(error) => return Err(stopped(error)),
         }
         if self.node.applied() != before {
             log::info!("node {} was sent a snapshot up to {}", self.id.0, self.node.applied().0);
@@ -289,6 +291,26 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
                 log::error!("node {id} applies nothing more: {fault:?}");
             }
         }
+    }
+}
+
+/// Has a snapshot taken. Where that stops the node, the next flush says so too.
+fn compact<S: HostStorage, M: HostMachine>(node: &mut HostNode<S, M>) -> Result<bool, AdminError> {
+    let stopped = match node.compact() {
+        Ok(taken) => return Ok(taken),
+        Err(CompactError::TooLarge { bytes, most_bytes }) => {
+            return Err(AdminError::SnapshotTooLarge { bytes, most_bytes });
+        }
+        Err(CompactError::ApplyStopped(fault)) => Stopped::Apply(fault),
+        Err(CompactError::Flush(error)) => stopped(error),
+    };
+    Err(AdminError::Stopped(stopped))
+}
+
+fn stopped<E: Debug>(error: FlushError<E>) -> Stopped {
+    match error {
+        FlushError::Storage(error) => Stopped::Storage(format!("{error:?}")),
+        FlushError::Stopped(fault) => Stopped::Fault(fault),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) enum Request<M: HostMachine> {
     Transfer(Option<NodeId>, Answer<Result<NodeId, AdminError>>),
     Change(Change, Answer<Result<(), AdminError>>),
     Learn(NodeId, String, Answer<bool>),
+    Compact(Answer<Result<bool, AdminError>>),
     Status(Answer<HostStatus>),
     Subscribe(SyncSender<Event>),
     End,
