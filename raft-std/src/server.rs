@@ -158,8 +158,8 @@ impl<M: HostMachine> Server<M> {
         self.administer(|answer| Request::Change(change, answer))
     }
 
-    /// Takes a snapshot of this node's machine now, and makes room in its log. Says whether there was
-    /// anything new since the last one. A node does this by itself when its log is full enough.
+    /// Takes a snapshot of this node's machine now, and makes room in its log; says whether there
+    /// was anything new. A node does this by itself when its log is full enough.
     pub fn compact(&self) -> Result<bool, AdminError> {
         self.administer(Request::Compact)
     }

@@ -26,9 +26,9 @@ impl<M: HostMachine> Ticket<M> {
         self.waiting.poll().map(|outcome| Self::told(outcome, &self.shared))
     }
 
-    /// Has this called when there is something to [poll](Ticket::poll): at once if there is already,
-    /// else by the consensus thread, which goes on when it returns. It is to be short, must not wait
-    /// for this server, and must not panic.
+    /// Has this called when there is something to [poll](Ticket::poll): at once if there is by now,
+    /// else by the consensus thread, which goes on when it returns. It is to be short, must not
+    /// wait for this server, and must not panic.
     pub fn on_known(&self, call: impl FnOnce() + Send + 'static) {
         self.waiting.call(Box::new(call));
     }
