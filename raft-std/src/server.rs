@@ -11,8 +11,8 @@ use crate::slot::{Answer, Outcome, slot};
 use crate::ticket::{Reading, Ticket};
 use raft_core::{Change, Event, LoadError, Loader, Machine, NodeId, Nonce, Saver};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,8 @@ pub struct Server<M: HostMachine> {
     id: NodeId,
     nonce: Nonce,
     shared: Arc<Shared<M>>,
-    thread: Option<JoinHandle<()>>,
+    /// Held by whoever waits for its end.
+    thread: Mutex<Option<JoinHandle<()>>>,
     patience: Duration,
     command_bytes_max: usize,
 }
@@ -56,7 +57,8 @@ impl<M: HostMachine> Server<M> {
         patience: Duration,
         command_bytes_max: usize,
     ) -> Self {
-        Self { id, nonce, shared, thread: Some(thread), patience, command_bytes_max }
+        let thread = Mutex::new(Some(thread));
+        Self { id, nonce, shared, thread, patience, command_bytes_max }
     }
 
     /// Has a command applied, exactly once, whichever node leads. Returns when this node has
@@ -213,10 +215,20 @@ impl<M: HostMachine> Server<M> {
 
     /// Ends it: leadership is handed over first, if it leads and somebody can take it, and what it
     /// holds is flushed. Whoever still waits is told.
-    pub fn shut_down(mut self) {
+    pub fn shut_down(&self) {
         // If nobody takes over, the others elect somebody.
         self.transfer(None).ok();
         self.end();
+    }
+
+    /// Ends it without handing anything over, as dropping it does.
+    pub fn end(&self) {
+        self.shared.ask(Request::End);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A panic in there has been logged, and told to everyone.
+            thread.join().ok();
+        }
     }
 
     fn administer<T>(
@@ -235,14 +247,6 @@ impl<M: HostMachine> Server<M> {
         match (outcome, self.stopped()) {
             (Outcome::Dropped, Some(why)) => AdminError::Stopped(why),
             _ => AdminError::Unfinished,
-        }
-    }
-
-    fn end(&mut self) {
-        self.shared.ask(Request::End);
-        if let Some(thread) = self.thread.take() {
-            // A panic in there has been logged, and told to everyone.
-            thread.join().ok();
         }
     }
 }

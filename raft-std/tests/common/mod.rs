@@ -4,8 +4,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod disks;
 mod paths;
 
+pub use disks::Disk;
 pub use paths::{Path, Weather};
 use raft_std::transport::{Network, Tcp, Transport, Udp};
 use raft_std::{
@@ -83,8 +85,8 @@ pub struct Cluster {
 
 pub struct Host {
     pub id: NodeId,
-    pub storage: Memory,
-    pub server: Option<Server<Marks>>,
+    pub storage: Disk,
+    pub server: Option<Arc<Server<Marks>>>,
     address: String,
 }
 
@@ -113,7 +115,7 @@ impl Cluster {
 
     /// Another node, with blank storage and an address, not started.
     pub fn prepare(&mut self, id: NodeId) {
-        let storage = Memory::new(self.settings.log_bytes, 1 << 20).unwrap();
+        let storage = Disk::new(Memory::new(self.settings.log_bytes, 1 << 20).unwrap());
         // Freed again, so that nobody else gets it and a restart can have it once more.
         let address = match self.means {
             Means::Local => String::new(),
@@ -130,7 +132,8 @@ impl Cluster {
             .patience(PATIENCE)
             .transport(path);
         let host = self.host(id);
-        host.server = Some(more(setup).start(host.storage.clone(), machine).unwrap());
+        let server = more(setup).start(host.storage.clone(), machine).unwrap();
+        host.server = Some(Arc::new(server));
     }
 
     /// Starts a node again on what its storage holds.
@@ -141,15 +144,17 @@ impl Cluster {
     /// Ends a node as a power cut would: what was not flushed is gone.
     pub fn kill(&mut self, id: NodeId) {
         let host = self.host(id);
-        host.server = None;
-        host.storage.crash().unwrap();
+        if let Some(server) = host.server.take() {
+            server.end();
+        }
+        host.storage.memory.crash().unwrap();
     }
 
     pub fn host(&mut self, id: NodeId) -> &mut Host {
         self.nodes.iter_mut().find(|host| host.id == id).unwrap()
     }
 
-    pub fn server(&self, id: NodeId) -> &Server<Marks> {
+    pub fn server(&self, id: NodeId) -> &Arc<Server<Marks>> {
         self.nodes.iter().find(|host| host.id == id).unwrap().server.as_ref().unwrap()
     }
 
@@ -157,7 +162,7 @@ impl Cluster {
         &self.nodes.iter().find(|host| host.id == id).unwrap().address
     }
 
-    pub fn servers(&self) -> impl Iterator<Item = &Server<Marks>> {
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server<Marks>>> {
         self.nodes.iter().filter_map(|host| host.server.as_ref())
     }
 
@@ -179,7 +184,7 @@ impl Cluster {
 
     pub fn followers(&self) -> Vec<NodeId> {
         let leader = self.leader();
-        self.servers().map(Server::id).filter(|id| *id != leader).collect()
+        self.servers().map(|server| server.id()).filter(|id| *id != leader).collect()
     }
 
     /// Waits until all that run have the same marks, and gives them.
@@ -188,7 +193,7 @@ impl Cluster {
             let statuses: Vec<_> = self.servers().map(|server| server.status().unwrap()).collect();
             let first = statuses.first()?.node.applied;
             let same = statuses.iter().all(|status| status.node.applied == first);
-            let marks: Vec<_> = self.servers().map(marks).collect();
+            let marks: Vec<_> = self.servers().map(|server| marks(server)).collect();
             let agreed = same && marks.windows(2).all(|pair| pair[0] == pair[1]);
             agreed.then(|| marks.into_iter().next().unwrap())
         })

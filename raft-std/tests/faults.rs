@@ -1,0 +1,295 @@
+//! Servers whose ways, disks and machines fail: what is promised then, and that nobody hangs.
+
+mod common;
+
+use common::{Cluster, Command, Disk, Marks, Means, PATIENCE, assert_once, settings, wait_until};
+use raft_std::{
+    AdminError, Memory, NodeId, ProposeError, ReadError, Server, Settings, StartError, Stopped,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// What clients were told, by number of the command.
+#[derive(Default)]
+struct Told {
+    applied: Vec<u64>,
+    never: Vec<u64>,
+    unknown: Vec<u64>,
+}
+
+impl Told {
+    fn note(&mut self, number: u64, outcome: &Result<(u64, usize), ProposeError>) {
+        match outcome {
+            Ok((answered, _)) => {
+                assert_eq!(*answered, number, "an answer to another command");
+                self.applied.push(number);
+            }
+            Err(ProposeError::AnswerLost) => self.applied.push(number),
+            Err(ProposeError::Withdrawn | ProposeError::Busy) => self.never.push(number),
+            Err(ProposeError::Unknown | ProposeError::Stopped(_)) => self.unknown.push(number),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn assert_true(&self, marks: &[u64]) {
+        assert_once(marks);
+        let lost: Vec<_> = self.applied.iter().filter(|number| !marks.contains(number)).collect();
+        assert!(lost.is_empty(), "lost: {lost:?}");
+        let came: Vec<_> = self.never.iter().filter(|number| marks.contains(number)).collect();
+        assert!(came.is_empty(), "applied after all: {came:?}");
+    }
+}
+
+/// A client that has a few commands under way at a time, until it is told to end.
+fn load(server: &Server<Marks>, next: &AtomicU64, end: &AtomicBool, told: &mut Told) {
+    while !end.load(Ordering::Relaxed) {
+        let tickets: Vec<_> = (0..8)
+            .map(|_| {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                (number, server.begin(&Command::Mark(number, "some weight")))
+            })
+            .collect();
+        for (number, ticket) in tickets {
+            told.note(number, &ticket.wait(PATIENCE));
+        }
+        if server.stopped().is_some() {
+            return;
+        }
+    }
+}
+
+/// Runs a client at each node while something happens; gives what they were told.
+fn under_load(cluster: &mut Cluster, happens: impl FnOnce(&mut Cluster)) -> Told {
+    let (next, end) = (AtomicU64::new(0), AtomicBool::new(false));
+    let servers: Vec<_> = cluster.servers().map(Arc::clone).collect();
+    let mut all = Told::default();
+    thread::scope(|scope| {
+        let clients: Vec<_> = servers
+            .iter()
+            .map(|server| {
+                let (next, end) = (&next, &end);
+                scope.spawn(move || {
+                    let mut told = Told::default();
+                    load(server, next, end, &mut told);
+                    told
+                })
+            })
+            .collect();
+        happens(cluster);
+        end.store(true, Ordering::Relaxed);
+        for client in clients {
+            let told = client.join().unwrap();
+            all.applied.extend(told.applied);
+            all.never.extend(told.never);
+            all.unknown.extend(told.unknown);
+        }
+    });
+    all
+}
+
+/// Datagrams are lost, doubled and late, leaders are cut off and hand over, and all of it again.
+fn storm(means: Means) {
+    let mut cluster = Cluster::start(means, 3, settings());
+    cluster.leader();
+    cluster.weather.storm(5);
+    let told = under_load(&mut cluster, |cluster| {
+        for turn in 0..4 {
+            thread::sleep(Duration::from_millis(500));
+            let leader = cluster.leader();
+            if turn % 2 == 0 {
+                cluster.weather.cut(leader);
+                cluster.leader_but(Some(leader));
+                thread::sleep(Duration::from_millis(200));
+                cluster.weather.heal();
+            } else {
+                // In this weather it may come to nothing.
+                cluster.server(leader).transfer(None).ok();
+            }
+        }
+        cluster.weather.storm(0);
+    });
+    assert!(cluster.weather.struck.load(Ordering::Relaxed) > 100, "a calm storm");
+    assert!(told.applied.len() > 100, "only {} commands", told.applied.len());
+    told.assert_true(&cluster.agreed());
+    // Whoever leads loses nothing of its callers' while it sees every entry.
+    assert_eq!(told.unknown, []);
+}
+
+#[test]
+fn commands_come_true_once_in_a_storm() {
+    storm(Means::Local);
+}
+
+#[test]
+fn commands_come_true_once_in_a_storm_over_udp() {
+    storm(Means::Udp);
+}
+
+#[test]
+fn servers_end_under_load_and_everyone_is_told() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let leader = cluster.leader();
+    let told = under_load(&mut cluster, |cluster| {
+        thread::sleep(Duration::from_millis(300));
+        cluster.kill(leader);
+        cluster.leader();
+        thread::sleep(Duration::from_millis(300));
+    });
+    assert!(!told.unknown.is_empty(), "the clients of the one that ended");
+    cluster.restart(leader);
+    let next = cluster.leader();
+    cluster.server(next).propose(&Command::Mark(u64::MAX, "")).unwrap();
+    told.assert_true(&cluster.agreed());
+}
+
+#[test]
+fn leadership_is_handed_over_before_the_end() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let leader = cluster.leader();
+    let told = under_load(&mut cluster, |cluster| {
+        thread::sleep(Duration::from_millis(100));
+        cluster.server(leader).shut_down();
+        thread::sleep(Duration::from_millis(100));
+    });
+    cluster.host(leader).server = None;
+    told.assert_true(&cluster.agreed());
+    let refused = Err(ProposeError::Stopped(Stopped::ShutDown));
+    cluster.restart(leader);
+    let server = Arc::clone(cluster.server(leader));
+    server.shut_down();
+    assert_eq!(server.propose(&Command::Mark(0, "")), refused);
+    assert_eq!(server.read(|_| ()), Err(ReadError::Stopped(Stopped::ShutDown)));
+    assert_eq!(server.transfer(None), Err(AdminError::Stopped(Stopped::ShutDown)));
+    assert_eq!(server.status().err(), Some(Stopped::ShutDown));
+}
+
+#[test]
+fn a_machine_that_panics_stops_its_node_and_everyone_there_is_told() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let (leader, fragile) = (cluster.leader(), cluster.followers()[0]);
+    cluster.kill(fragile);
+    let machine = Marks { fragile: true, ..Marks::default() };
+    cluster.start_with(fragile, machine, |setup| setup);
+    cluster.server(fragile).propose(&Command::Mark(1, "")).unwrap();
+    let server = Arc::clone(cluster.server(fragile));
+    let ticket = server.begin(&Command::Fall);
+    let others: Vec<_> = (2..20).map(|number| server.begin(&Command::Mark(number, ""))).collect();
+    let panicked = Stopped::Panicked("it was told to fall".to_owned());
+    assert_eq!(ticket.wait(PATIENCE), Err(ProposeError::Stopped(panicked.clone())));
+    for other in others {
+        assert_eq!(other.wait(PATIENCE), Err(ProposeError::Stopped(panicked.clone())));
+    }
+    assert_eq!(server.propose(&Command::Fall), Err(ProposeError::Stopped(panicked.clone())));
+    assert_eq!(server.read(|_| ()), Err(ReadError::Stopped(panicked.clone())));
+    assert_eq!(server.stopped(), Some(panicked));
+    cluster.server(leader).propose(&Command::Mark(99, "")).unwrap();
+    cluster.kill(fragile);
+    // A machine that was mended goes on.
+    cluster.restart(fragile);
+    cluster.server(fragile).propose(&Command::Mark(100, "")).unwrap();
+    assert_once(&cluster.agreed());
+}
+
+#[test]
+fn a_leaders_disk_mutes_nobody() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let leader = cluster.leader();
+    let server = Arc::clone(cluster.server(leader));
+    server.propose(&Command::Mark(1, "")).unwrap();
+    let before = server.status().unwrap().node;
+    let control = Arc::clone(&cluster.host(leader).storage.control);
+    control.hold();
+    let ticket = server.begin(&Command::Mark(2, ""));
+    // The other two hold it durably, though this one does not.
+    wait_until("a commit without the leader's disk", || {
+        let now = server.status().unwrap().node;
+        assert_eq!((now.term, now.leader), (before.term, Some(leader)));
+        (now.committed > before.committed).then_some(())
+    });
+    assert_eq!(ticket.poll(), None, "the machine never outruns its own log");
+    control.let_go();
+    assert_eq!(ticket.wait(PATIENCE), Ok((2, 2)));
+}
+
+#[test]
+fn a_disk_that_fails_stops_its_node_for_good() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let leader = cluster.leader();
+    cluster.host(leader).storage.control.fail();
+    let server = Arc::clone(cluster.server(leader));
+    let Err(ProposeError::Stopped(Stopped::Storage(words))) = server.propose(&Command::Mark(1, ""))
+    else {
+        panic!("it goes on without its disk");
+    };
+    assert_eq!(words, "JournalFull");
+    cluster.kill(leader);
+    let next = cluster.leader();
+    cluster.server(next).propose(&Command::Mark(2, "")).unwrap();
+}
+
+#[test]
+fn waits_that_a_slow_disk_does_not_allow_are_refused() {
+    let disk = Disk::new(Memory::new(settings().log_bytes, 4096).unwrap());
+    disk.control.take_so_long(Duration::from_millis(45));
+    let setup = Server::without_address(NodeId(1)).settings(Settings::LAN);
+    let Err(StartError::Setting(setting)) =
+        setup.found(common::CLUSTER, &[NodeId(1)]).start(disk, Marks::default())
+    else {
+        panic!("started");
+    };
+    assert_eq!((setting.key, setting.value.as_str()), ("election_timeout", "150ms"));
+}
+
+/// Logs so small that whoever was away is sent a snapshot.
+fn small() -> Settings {
+    Settings { log_bytes: 16 * 1024, frame_bytes: 512, ..settings() }
+}
+
+#[test]
+fn what_a_snapshot_hides_is_neither_claimed_nor_asked_for_again() {
+    let cluster = Cluster::start(Means::Local, 3, small());
+    let first = cluster.leader();
+    let server = Arc::clone(cluster.server(first));
+    server.propose(&Command::Mark(1, "")).unwrap();
+    cluster.weather.cut(first);
+    // It still leads, and puts these into a log that nobody else will hold.
+    let tickets: Vec<_> = (2..5).map(|number| server.begin(&Command::Mark(number, ""))).collect();
+    let second = cluster.leader_but(Some(first));
+    let base = cluster.server(first).status().unwrap().node.last;
+    for number in 0..600 {
+        let weight = "x".repeat(200);
+        cluster.server(second).propose(&Command::Mark(1000 + number, &weight)).unwrap();
+    }
+    wait_until("a snapshot", || {
+        (cluster.server(second).status().unwrap().node.snapshot > base).then_some(())
+    });
+    cluster.weather.heal();
+    for ticket in tickets {
+        assert_eq!(ticket.wait(PATIENCE), Err(ProposeError::Unknown));
+    }
+    // What a follower asks for is known of even then.
+    assert!(cluster.server(first).propose(&Command::Mark(5, "")).is_ok());
+    let agreed = cluster.agreed();
+    assert_once(&agreed);
+    assert_eq!(agreed.len(), 602);
+}
+
+#[test]
+fn what_a_leader_of_before_could_not_commit_comes_true_under_the_next() {
+    let cluster = Cluster::start(Means::Local, 3, settings());
+    let first = cluster.leader();
+    let server = Arc::clone(cluster.server(first));
+    cluster.weather.cut(first);
+    let tickets: Vec<_> = (1..50).map(|number| server.begin(&Command::Mark(number, ""))).collect();
+    let second = cluster.leader_but(Some(first));
+    cluster.server(second).propose(&Command::Mark(100, "")).unwrap();
+    cluster.weather.heal();
+    for (number, ticket) in (1..50).zip(tickets) {
+        assert_eq!(ticket.wait(PATIENCE).map(|(number, _)| number), Ok(number));
+    }
+    let agreed = cluster.agreed();
+    assert_once(&agreed);
+    assert_eq!((agreed.len(), agreed[0]), (50, 100));
+}
