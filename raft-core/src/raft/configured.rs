@@ -80,6 +80,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         if self.configured_at <= self.applicable() {
             self.unjudged = false;
             self.ballot.admitted = self.configuration.admits(self.nonce, &self.config);
+        } else if !self.ballot.admitted {
+            // Where members change all the time, the latest one may never be committed yet. An
+            // earlier one is no reason to take anything back: a restart forgets the commit.
+            let known = self.configuration_at(self.applicable());
+            self.ballot.admitted = known.is_some_and(|it| it.admits(self.nonce, &self.config));
         }
     }
 
