@@ -38,10 +38,16 @@ pub trait Machine {
         None
     }
 
-    /// Which one that is: another number for another one.
+    /// Which one that is: another number for another one, and zero for what comes before one.
     #[doc(hidden)]
     fn forwards(&self) -> Option<u32> {
         None
+    }
+
+    /// Whether it is known what became of the last one, and nobody has asked.
+    #[doc(hidden)]
+    fn has_outcome(&self) -> bool {
+        false
     }
 }
 

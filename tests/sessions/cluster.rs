@@ -53,6 +53,8 @@ pub struct Cluster {
     /// Whose commands do not get through: they wait until somebody lets them.
     pub holds: Option<u8>,
     pub held: Vec<Letter>,
+    /// Whether anybody asks what became of what was submitted.
+    pub polls: bool,
     /// Of 64 datagrams so many are lost or come twice.
     pub trouble: usize,
     sent: usize,
@@ -76,8 +78,8 @@ pub fn config(id: NodeId) -> Config {
 impl Cluster {
     pub fn new(trouble: usize) -> Self {
         let (nodes, silent, cuts) = (BTreeMap::new(), None, BTreeSet::new());
-        let (holds, held) = (None, Vec::new());
-        let mut cluster = Self { nodes, lives: 0, silent, cuts, holds, held, trouble, sent: 0 };
+        let (holds, held, polls, lives, sent) = (None, Vec::new(), true, 0, 0);
+        let mut cluster = Self { nodes, lives, silent, cuts, holds, held, polls, trouble, sent };
         for id in 1..=3 {
             cluster.start(id, founded(NodeId(id)));
         }
@@ -116,7 +118,8 @@ impl Cluster {
                         letters.push((id, to.0, packet.bytes.to_vec()));
                     }
                     while node.apply().is_some() {}
-                    ended.extend(node.poll_submit().map(|submitted| (id, submitted)));
+                    let outcome = if self.polls { node.poll_submit() } else { None };
+                    ended.extend(outcome.map(|submitted| (id, submitted)));
                 }
                 letters.into_iter().for_each(|letter| self.carry(letter));
             }

@@ -21,7 +21,7 @@ where
     /// alone never changes anything.
     pub fn ticks_until_due(&self) -> u32 {
         let raft = &self.raft;
-        let owes = raft.owes() || self.owes_forward().is_some();
+        let owes = raft.owes() || self.owes_forward().is_some() || self.machine.has_outcome();
         if self.wants_flush() || owes || self.can_apply() {
             return 0;
         }

@@ -15,11 +15,16 @@ use serde::de::DeserializeOwned;
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Forwarding {
     to: Option<(NodeId, Term)>,
-    /// Which command it was.
+    /// What was asked for: a session, which is zero, or a command in it.
     what: u32,
     /// Ticks since then.
     waited: u32,
+    /// How often this command, or a session for it, was asked for again, up to a limit.
+    repeats: u32,
 }
+
+/// Whoever asks again waits twice as long each time, up to so many times.
+const DOUBLINGS_MAX: u32 = 2;
 
 impl Forwarding {
     pub(super) fn advance(&mut self, ticks: u32) {
@@ -44,7 +49,7 @@ where
     /// Should the power fail before that, nobody asks any more: it was applied once or never is.
     pub fn submit(&mut self, command: &M::Command<'_>) -> Result<(), SubmitError> {
         self.machine.submit(command, self.raft.client_bytes_max())?;
-        self.forwarding.to = None;
+        self.forwarding = Forwarding::default();
         Ok(())
     }
 
@@ -64,23 +69,30 @@ where
     pub(super) fn owes_forward(&self) -> Option<NodeId> {
         let what = self.machine.forwards().filter(|_| self.raft.fault().is_none())?;
         let (leader, term) = (self.raft.leader()?, self.raft.term());
-        let Forwarding { to, what: before, waited } = self.forwarding;
-        let is_new = (to, before) != (Some((leader, term)), what);
-        (is_new || waited >= self.raft.patience_ticks()).then_some(leader)
+        // Whoever lost its session to others lets them go first.
+        let is_new = self.forwarding.to != Some((leader, term)) || what > self.forwarding.what;
+        (is_new || self.forward_left() == 0).then_some(leader)
+    }
+
+    /// Ticks until what was sent is sent again, whoever leads.
+    fn forward_left(&self) -> u32 {
+        let patience = self.raft.patience_ticks().saturating_mul(1 << self.forwarding.repeats);
+        patience.saturating_sub(self.forwarding.waited)
     }
 
     /// Ticks until it is sent again, if it was.
     pub(super) fn forward_due(&self) -> u32 {
         let sent = self.machine.forwards().is_some() && self.raft.leader().is_some();
-        let left = self.raft.patience_ticks().saturating_sub(self.forwarding.waited);
-        if sent { left } else { u32::MAX }
+        if sent { self.forward_left() } else { u32::MAX }
     }
 
     /// Sends the command, or takes it into the log if this node leads.
     pub(super) fn forward(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
         let leader = self.owes_forward()?;
         let (to, what) = (Some((leader, self.raft.term())), self.machine.forwards()?);
-        self.forwarding = Forwarding { to, what, waited: 0 };
+        let repeats = self.forwarding.repeats + u32::from(self.forward_left() == 0);
+        let repeats = repeats.min(DOUBLINGS_MAX);
+        self.forwarding = Forwarding { to, what, waited: 0, repeats };
         let machine = &self.machine;
         if leader == self.raft.id() {
             // If there is no room now, there may be when it is asked for again.

@@ -137,6 +137,11 @@ impl<const SUBMIT: usize> Client<SUBMIT> {
         }
     }
 
+    /// Whether there is something to say of its last command.
+    pub(super) const fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Lost)
+    }
+
     /// What it asks for, by a number: zero for a session.
     pub(super) fn asks(&self) -> Option<u32> {
         let number = self.session.map_or(0, |_| self.sequence);

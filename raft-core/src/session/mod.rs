@@ -209,4 +209,8 @@ where
     fn forwards(&self) -> Option<u32> {
         self.client.asks()
     }
+
+    fn has_outcome(&self) -> bool {
+        self.client.has_ended()
+    }
 }
