@@ -145,7 +145,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The run without its first entry; gives that entry and its encoded length too.
-    pub(crate) fn split_first(self) -> Option<(Entry<'a>, u32, Self)> {
+    pub fn split_first(self) -> Option<(Entry<'a>, u32, Self)> {
         let (entry, bytes) = read(self.previous, self.bytes)?;
         let length = u32::try_from(self.bytes.len() - bytes.len()).ok()?;
         let count = self.count.checked_sub(1)?;
