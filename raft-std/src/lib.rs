@@ -40,6 +40,7 @@
 //! - `slot`, `ticket`, `waker`, `clock`: an answer and who waits for it, sleep, time;
 //! - [`transport`]: UDP, TCP, or nothing at all between nodes of one process; `links`: envelopes;
 //! - `commands`: several commands in one entry; `storage`: what is expected of it beside the core;
+//!   [`wal`]: storage in files;
 //! - `host`: the consensus thread, which owns the node; `server`: its callers' side; `metrics`:
 //!   pages about it for operators;
 //! - `settings`, `setup`, `errors`: what can be chosen, and what can't work.
@@ -60,6 +61,7 @@ mod storage;
 mod ticket;
 pub mod transport;
 mod waker;
+pub mod wal;
 
 pub use crate::errors::{AdminError, ProposeError, ReadError, StartError, Stopped};
 pub use crate::host::{HostStatus, Read};
@@ -71,6 +73,7 @@ pub use crate::setup::Setup;
 pub use crate::storage::{HostStorage, Memory};
 pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
+pub use crate::wal::{Wal, WalError, WalOptions};
 pub use raft_core::{
     Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
 };
