@@ -1,0 +1,104 @@
+//! The power fails, or the disk does, at every operation there is.
+
+use crate::disk::{Disk, Fault};
+use crate::history::{History, open};
+use crate::model::Held;
+use raft_core::Storage;
+use raft_simulator::random::Random;
+use raft_std::wal::WalError;
+
+const STEPS: u32 = 130;
+
+/// How many operations the history of a seed takes.
+fn operations(seed: u64, tally: &mut [u32; 3]) -> u32 {
+    let disk = Disk::default();
+    let mut history = History::new(seed, disk.clone());
+    history.run(STEPS).expect("nothing fails");
+    tally[0] += history.rebased;
+    tally[1] += history.switched;
+    let first = "log-0000000000000001".to_owned();
+    tally[2] += u32::from(!disk.names().contains(&first));
+    disk.operations()
+}
+
+#[test]
+fn the_power_may_fail_in_any_operation() {
+    let (mut cases, mut tally) = (0, [0; 3]);
+    for seed in 0..32 {
+        let operations = operations(seed, &mut tally);
+        for at in 1..=operations {
+            let disk = Disk::default();
+            disk.fail(at, Fault::Power);
+            let mut history = History::new(seed, disk.clone());
+            if history.run(STEPS).is_ok() {
+                // Making the next file ready is nobody's business until it is needed.
+                continue;
+            }
+            cases += 1;
+            let mut random = Random::new(seed, u64::from(at));
+            history.wal = None;
+            history.disk = disk.cut(&mut random);
+            history.start().expect("what is left is enough");
+            // What was found counts: nothing may take it back.
+            history.wal = None;
+            history.disk = history.disk.cut(&mut random);
+            let went = history.run(12);
+            assert!(went.is_ok(), "seed {seed} at {at}: {went:?}");
+        }
+    }
+    let [rebased, switched, dropped] = tally;
+    println!("{cases} power cuts in 32 histories with {rebased} bases and {switched} snapshots;");
+    println!("in {dropped} of them the first file of the log had gone");
+    assert!(cases > 5000 && rebased > 50 && switched > 80 && dropped > 10, "{cases} {tally:?}");
+}
+
+#[test]
+fn any_operation_may_fail_and_nothing_goes_on_after_that() {
+    let mut cases = 0;
+    for seed in 100..112 {
+        let operations = operations(seed, &mut [0; 3]);
+        for at in 1..=operations {
+            for fault in [Fault::Once, Fault::Full] {
+                let disk = Disk::default();
+                disk.fail(at, fault);
+                let mut history = History::new(seed, disk.clone());
+                let Err(error) = history.run(STEPS) else { continue };
+                cases += 1;
+                if fault == Fault::Full {
+                    assert!(matches!(error, WalError::DiskFull { .. }), "{error}");
+                }
+                if let Some(wal) = &mut history.wal {
+                    assert_eq!(wal.flush(), Err(error.clone()));
+                    assert_eq!(wal.begin_flush(), Err(error.clone()));
+                    assert_eq!(wal.recover(&mut |_| ()), Err(error));
+                }
+                // Another process finds what was promised, be it on the disk or above it, and what
+                // it finds is there for good.
+                history.wal = None;
+                history.disk = disk.copy();
+                history.start().expect("another process can go on");
+                let found = history.flushed.clone();
+                history.wal = None;
+                let left = history.disk.cut(&mut Random::new(seed, u64::from(at)));
+                let after = Held::found(&mut open(&left).expect("it opens")).expect("it reads");
+                assert!(after == found, "seed {seed} at {at}: {after:?}\n{found:?}");
+            }
+        }
+    }
+    println!("{cases} failing operations");
+    assert!(cases > 3000, "{cases}");
+}
+
+#[test]
+fn a_disk_that_does_not_read_is_not_taken_for_rot() {
+    let disk = Disk::default();
+    let mut history = History::new(1, disk.clone());
+    history.run(STEPS).expect("nothing fails");
+    history.wal = None;
+    disk.set_unreadable(true);
+    let before = disk.operations();
+    assert!(matches!(open(&disk), Err(WalError::System { doing: "read", .. })));
+    assert_eq!(disk.operations(), before, "and nothing was changed");
+    disk.set_unreadable(false);
+    history.start().expect("it passed");
+}
