@@ -6,7 +6,7 @@ mod tape;
 
 use raft_core::{
     Alone, Ballot, ClusterId, Config, Event, Frame, Identity, Index, Loss, Node, NodeId, Position,
-    Recipient, Record, RecoverError, RoleName, Storage, Term, format, recover_alone,
+    Recipient, Record, RecoverError, RoleName, Status, Storage, Term, format, recover_alone,
 };
 use raft_simulator::random::Random;
 use raft_simulator::words::Words;
@@ -180,6 +180,107 @@ fn what_rots_after_a_refilling_is_another_loss() {
         nodes[leading].propose(&"more").unwrap();
         run(&mut nodes, 20, None);
     }
+}
+
+/// What a node lost is put back while leaders come and go, and then something else of all that its
+/// tape holds rots: before, between and behind the ballots that tell of the first loss.
+#[test]
+fn what_rots_beside_an_earlier_loss_is_noticed() {
+    let (mut noticed, mut harmless) = (0, 0);
+    for seed in 0..60 {
+        let random = &mut Random::new(seed, 2);
+        let mut nodes = history(random);
+        let victim = random.below(3) as usize;
+        for life in 0..2 {
+            let tape = nodes[victim].storage_mut().clone();
+            // Mostly one that takes no entry along: then none need come back.
+            let is_base = |at: &usize| matches!(tape.records[*at], Owned::Base(_));
+            let bare = random.below(4) > 0;
+            let rots = |at: &usize| if bare { is_base(at) } else { tape.records[*at].may_rot() };
+            let places: Vec<usize> = (0..tape.records.len()).filter(rots).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let place = places[random.below(places.len() as u32) as usize];
+            restart(&mut nodes, victim, 10 * life, |tape| tape.records[place] = Owned::Rotten);
+            for step in 1..=random.below(3) {
+                run(&mut nodes, random.between(1, 4), None);
+                let leading = leader(&nodes).filter(|&at| at != victim);
+                restart(&mut nodes, leading.unwrap_or((victim + 1) % 3), 10 * life + step, |_| {});
+                run(&mut nodes, random.between(20, 40), Some(FOUNDERS[victim]));
+            }
+            run(&mut nodes, 200, None);
+            assert!(!nodes[victim].status().refilling && agree(&nodes), "seed {seed}");
+        }
+        let before = (nodes[victim].log().last(), nodes[victim].storage_mut().clone());
+        for place in (0..before.1.records.len()).filter(|&at| before.1.records[at].may_rot()) {
+            let mut nodes = nodes.clone();
+            restart(&mut nodes, victim, 30, |tape| tape.records[place] = Owned::Rotten);
+            if nodes[victim].status().refilling {
+                noticed += 1;
+            } else {
+                harmless += 1;
+                assert_eq!(nodes[victim].log().last(), before.0, "seed {seed}, {place}");
+            }
+            run(&mut nodes, 200, None);
+            assert!(!nodes[victim].status().refilling && agree(&nodes), "seed {seed}, {place}");
+        }
+    }
+    assert!(noticed > 300 && harmless > 50, "{noticed} {harmless}");
+}
+
+/// Entries that lost bases dropped come back, and those behind them find no room.
+#[test]
+fn bases_that_rot_leave_more_than_there_is_room_for() {
+    let mut nodes = founded();
+    run(&mut nodes, 60, None);
+    let word = "a word that takes some room in a short log";
+    for _ in 0..60 {
+        let leading = leader(&nodes).unwrap();
+        nodes[leading].propose(&word).unwrap();
+        run(&mut nodes, 3, None);
+    }
+    let victim = (leader(&nodes).unwrap() + 1) % 3;
+    restart(&mut nodes, victim, 2, |tape| {
+        for record in tape.records.iter_mut().filter(|it| matches!(it, Owned::Base(_))) {
+            *record = Owned::Rotten;
+        }
+    });
+    assert!(nodes[victim].status().refilling);
+    nodes[victim].flush().unwrap();
+    // Storage that keeps a log like the node's is told to drop the same.
+    let (base, last) = (nodes[victim].log().base(), nodes[victim].log().last());
+    match &nodes[victim].storage_mut().records[..] {
+        [.., Owned::Base(told), Owned::Entries(after, _, none), Owned::Ballot(ballot)] => {
+            assert_eq!((*told, *after, none.len(), ballot.losses), (base, last, 0, 1));
+        }
+        _ => panic!("it was told something else"),
+    }
+    run(&mut nodes, 200, None);
+    assert!(!nodes[victim].status().refilling && agree(&nodes));
+}
+
+/// A node that is being refilled compacts its log and hears of a new term in one flush, and then
+/// the snapshot rots: the ballot behind it tells of an earlier loss.
+#[test]
+fn a_snapshot_that_rots_before_a_ballot_of_an_earlier_loss() {
+    let random = &mut Random::new(5, 1);
+    let mut nodes = history(random);
+    let victim = (leader(&nodes).unwrap() + 1) % 3;
+    let Status { term, .. } = nodes[victim].status();
+    let ballot = |term| Owned::Ballot(Ballot { term, vote: None, admitted: true, losses: 1 });
+    restart(&mut nodes, victim, 2, |tape| {
+        let snapshot = |it: &Owned| matches!(it, Owned::Snapshot(_));
+        let at = tape.records.iter().position(snapshot).unwrap();
+        assert!(matches!(tape.records[at + 1], Owned::Base(_)), "in one flush");
+        tape.records.truncate(at + 2);
+        tape.records[at] = Owned::Rotten;
+        tape.records.insert(at + 1, ballot(term));
+        tape.records.insert(2, ballot(Term(1)));
+    });
+    assert!(nodes[victim].status().refilling);
+    run(&mut nodes, 200, None);
+    assert!(!nodes[victim].status().refilling && agree(&nodes));
 }
 
 #[test]

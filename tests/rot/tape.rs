@@ -66,6 +66,8 @@ impl Tape {
         for record in records {
             match record {
                 Owned::Stage(snapshot) => slots[1] = (*snapshot, Vec::new()),
+                // Perhaps another stage began here: what follows may be of that one.
+                Owned::Rotten => slots[1] = (Snapshot::NONE, Vec::new()),
                 Owned::Chunk(offset, bytes) if *offset as usize == slots[1].1.len() => {
                     slots[1].1.extend(bytes);
                 }

@@ -94,7 +94,7 @@ where
     let body = length.and_then(|length| body.get(..length)).ok_or(AloneError::LogFull)?;
     let at = log.append(term, Kind::CONFIGURATION, body).map_err(|_| AloneError::LogFull)?;
     let entries = log.run(at.index, 1, usize::MAX).ok_or(AloneError::LogFull)?;
-    let (after, bytes) = (last, entries.bytes());
+    let (base, after, bytes) = (log.base(), last, entries.bytes());
     let mut lost = kept.ballot;
     if kept.lost {
         lost = lost.lost_again();
@@ -104,6 +104,7 @@ where
     // is told of until a ballot says that it was; here nobody is left who could refill it.
     for record in [
         Record::Identity(identity),
+        Record::Base(base),
         Record::Ballot(Ballot { admitted: false, ..lost }),
         Record::Ballot(ballot),
         Record::Entries { after, committed: kept.committed, bytes },

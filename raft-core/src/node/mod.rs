@@ -340,6 +340,9 @@ where
     /// Hands to storage whatever it has not seen.
     fn write_all(&mut self) -> Result<(), FlushError<S::Error>> {
         if let Some(ballot) = self.raft.unwritten_ballot() {
+            if self.raft.has_unwritten_loss() {
+                self.write_ends()?;
+            }
             let written = self.storage.write(Record::Ballot(ballot));
             self.storage_outcome(written)?;
             self.raft.wrote_ballot();

@@ -4,6 +4,7 @@
 //! for this file to find out.
 
 use super::snapshot::{adds_up, restore};
+use super::{FlushError, Node};
 use crate::config::{Config, ConfigError};
 use crate::configuration::Configuration;
 use crate::log::{Entries, Log, UnfitMemory};
@@ -79,7 +80,8 @@ impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
             return;
         }
         match self.try_take(record) {
-            Err(Flaw::Corrupt) if self.gaps => self.kept.lost = true,
+            // Where a base is lost, too many entries stay.
+            Err(Flaw::Corrupt | Flaw::TooLarge) if self.gaps => self.kept.lost = true,
             outcome => self.flaw = outcome.err(),
         }
     }
@@ -183,7 +185,11 @@ where
         Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
         Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
         Some(Flaw::BallotLost) => return Err(RecoverError::BallotLost),
-        None if found.kept.lost => found.close_gap(),
+        // A ballot of an earlier loss may stand behind a snapshot that is lost now.
+        None if found.gaps && (found.kept.lost || !found.fits_together()) => {
+            found.kept.lost = true;
+            found.close_gap();
+        }
         None => {}
     }
     if identity.id != config.id {
@@ -217,4 +223,31 @@ where
         Stage::checked(&mut kept.stage, sound);
     }
     Ok(())
+}
+
+impl<B, S, M> Node<B, S, M>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    S: Storage,
+    M: Machine,
+{
+    /// Says where the entries begin and end, before a ballot tells of a loss or that this node
+    /// counts again: what could not stay goes, and if more rots of what stands before the ballot,
+    /// the next start does not take that for the same loss.
+    #[cold]
+    pub(super) fn write_ends(&mut self) -> Result<(), FlushError<S::Error>> {
+        let (after, committed) = match self.raft.written_end() {
+            Ok(end) => end,
+            Err(fault) => {
+                self.raft.fail(fault);
+                return Err(FlushError::Stopped(fault));
+            }
+        };
+        let mut written = self.storage.write(Record::Base(self.raft.log().base()));
+        if written.is_ok() {
+            self.raft.wrote_base();
+            written = self.storage.write(Record::Entries { after, committed, bytes: &[] });
+        }
+        self.storage_outcome(written)
+    }
 }

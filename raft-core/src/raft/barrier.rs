@@ -23,6 +23,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         (self.watermark.written_ballot() != self.ballot).then_some(self.ballot)
     }
 
+    /// Whether the ballot tells of a loss, or of its end, and storage knows nothing of it.
+    pub(crate) const fn has_unwritten_loss(&self) -> bool {
+        self.watermark.written_ballot().losses != self.ballot.losses
+    }
+
+    /// Where the entries end that storage was given, and what is committed.
+    #[cold]
+    pub(crate) fn written_end(&self) -> Result<(Position, Index), Fault> {
+        let index = self.watermark.written();
+        let term = self.log.term(index).ok_or(Fault::Log)?;
+        Ok((Position { term, index }, self.committed))
+    }
+
     /// Storage was given the ballot.
     pub(crate) fn wrote_ballot(&mut self) {
         self.watermark.wrote_ballot(self.ballot);

@@ -93,7 +93,7 @@ pub enum Record<'a> {
         /// What was known to be committed by then, these entries among it or not: a node that
         /// forgot that could fill its log with what it may not drop.
         committed: Index,
-        /// The encoded entries.
+        /// The encoded entries. None, where a node that lost some says what it still has.
         bytes: &'a [u8],
     },
     /// Only recovered: something that was flushed can't be read any more.
@@ -111,7 +111,8 @@ pub enum Loss {
     /// comes behind it is handed out, and whatever stands on what is missing is found out there.
     ///
     /// The node counts for nothing until a leader has refilled it, and says so by a ballot with odd
-    /// [`losses`](Ballot::losses). Storage tells of the loss at its place among the records, at
+    /// [`losses`](Ballot::losses). In front of that it says what it could use: a base, and a run of
+    /// no entries behind the last one. Storage tells of the loss at its place among the records, at
     /// each start, until such a ballot stands behind it; if it drops that ballot later, it drops
     /// what was lost as well. A stage, or the end of one, is no loss.
     Entries,
