@@ -99,10 +99,12 @@ impl Leading {
         self.round.0.wrapping_sub(round.0).wrapping_mul(config.heartbeat_ticks.into())
     }
 
-    /// Whether a follower was heard not long ago.
+    /// Whether a follower whose word counts was heard not long ago: what one that lost entries said
+    /// before that decides nothing more.
     fn hears(&self, peer: &Progress, config: &Config) -> bool {
         let most = u64::from(config.base_timeout_ticks) * 2;
-        peer.echoed > Round(0) && self.ticks_since(peer.echoed, config) <= most
+        let was_heard = peer.echoed > Round(0) && self.ticks_since(peer.echoed, config) <= most;
+        was_heard && peer.is(Mark::COUNTED)
     }
 
     /// Whether a learner may vote: it is there, its word counts, it holds the configuration that
@@ -117,7 +119,7 @@ impl Leading {
             let holds = peer.matched.get();
             let near = committed.above(holds) <= config.window_entries.into();
             let follows = peer.flow == Flow::Replicate && near && holds >= configured;
-            peer.id == id && peer.is(Mark::COUNTED) && follows && self.hears(peer, config)
+            peer.id == id && follows && self.hears(peer, config)
         })
     }
 }
