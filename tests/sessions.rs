@@ -58,6 +58,23 @@ fn a_command_that_the_old_leader_applied_is_not_applied_again_at_the_new_one() {
     assert_eq!(cluster.told(), [1, 2]);
 }
 
+/// Nobody tells a follower of a commit before there is something else to say, unless asked to.
+#[test]
+fn an_announced_commit_is_known_before_the_next_heartbeat() {
+    let mut cluster = Cluster::new(0);
+    cluster.run(100);
+    let (leader, submitter) = (cluster.leader(), cluster.followers()[0]);
+    cluster.node(submitter).submit(&1).unwrap();
+    assert_eq!(cluster.run(20), [(submitter, Submitted::Applied(Some(1)))]);
+    cluster.node(submitter).submit(&2).unwrap();
+    assert_eq!(cluster.exchange(20), []);
+    assert_eq!(cluster.nodes[&leader].machine().inner(), &Sum(vec![1, 2]));
+    cluster.node(submitter).announce();
+    assert_eq!(cluster.exchange(20), [], "a follower has nothing to announce");
+    cluster.node(leader).announce();
+    assert_eq!(cluster.exchange(2), [(submitter, Submitted::Applied(Some(3)))]);
+}
+
 #[test]
 fn another_life_is_another_client() {
     let mut cluster = Cluster::new(0);

@@ -106,23 +106,30 @@ impl Cluster {
     /// Time passes, and what is sent arrives; gives what became of what was submitted.
     pub fn run(&mut self, ticks: u32) -> Vec<(u8, Submitted<u32>)> {
         let mut ended = Vec::new();
-        let mut buffer = [0; 128];
         for _ in 0..ticks {
             self.nodes.values_mut().for_each(Node::tick);
-            for _ in 0..4 {
-                let mut letters = Vec::new();
-                for (&id, node) in &mut self.nodes {
-                    node.flush().unwrap();
-                    while let Some(packet) = node.transmit(&mut buffer) {
-                        let Recipient::Peer(to) = packet.to else { unreachable!() };
-                        letters.push((id, to.0, packet.bytes.to_vec()));
-                    }
-                    while node.apply().is_some() {}
-                    let outcome = if self.polls { node.poll_submit() } else { None };
-                    ended.extend(outcome.map(|submitted| (id, submitted)));
+            ended.extend(self.exchange(4));
+        }
+        ended
+    }
+
+    /// What is sent arrives, and what is sent then, so many times, while no time passes.
+    pub fn exchange(&mut self, times: u32) -> Vec<(u8, Submitted<u32>)> {
+        let mut ended = Vec::new();
+        let mut buffer = [0; 128];
+        for _ in 0..times {
+            let mut letters = Vec::new();
+            for (&id, node) in &mut self.nodes {
+                node.flush().unwrap();
+                while let Some(packet) = node.transmit(&mut buffer) {
+                    let Recipient::Peer(to) = packet.to else { unreachable!() };
+                    letters.push((id, to.0, packet.bytes.to_vec()));
                 }
-                letters.into_iter().for_each(|letter| self.carry(letter));
+                while node.apply().is_some() {}
+                let outcome = if self.polls { node.poll_submit() } else { None };
+                ended.extend(outcome.map(|submitted| (id, submitted)));
             }
+            letters.into_iter().for_each(|letter| self.carry(letter));
         }
         ended
     }

@@ -31,7 +31,8 @@ use crate::wire::{Frame, Packet, Recipient};
 /// [`receive`](Node::receive), [`propose`](Node::propose), [`campaign`](Node::campaign),
 /// [`transfer`](Node::transfer), [`abort_transfer`](Node::abort_transfer),
 /// [`read`](Node::read), [`read_lease`](Node::read_lease),
-/// [`change_membership`](Node::change_membership), [`set_extra_wait`](Node::set_extra_wait).
+/// [`change_membership`](Node::change_membership), [`set_extra_wait`](Node::set_extra_wait),
+/// [`announce`](Node::announce).
 ///
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
 /// [`begin_flush`](Node::begin_flush) and [`flushed`](Node::flushed) around storage that finishes
@@ -180,6 +181,13 @@ where
     /// same.
     pub fn abort_transfer(&mut self) {
         self.raft.abort_transfer();
+    }
+
+    /// Tells the followers of what is committed without waiting for the next append or heartbeat,
+    /// if this node leads. It costs a heartbeat for each, and spares whoever waits there for what
+    /// it submitted up to a heartbeat's time.
+    pub fn announce(&mut self) {
+        self.raft.announce();
     }
 
     /// Begins to change who the members are, if this node leads. Says where the first entry of it

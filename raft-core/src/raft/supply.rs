@@ -77,6 +77,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         Ok(None)
     }
 
+    /// Every follower is owed a sign of life, which says what is committed, unless an append that
+    /// says so too comes first.
+    pub(crate) fn announce(&mut self) {
+        if let Role::Leader(leading) = &mut self.role {
+            for follower in &mut leading.followers {
+                follower.set(Mark::OWED_HEARTBEAT, true);
+            }
+        }
+    }
+
     /// Whether a follower is owed anything.
     pub(super) fn owes_supply(&self) -> bool {
         let Role::Leader(leading) = &self.role else { return false };

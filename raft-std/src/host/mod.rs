@@ -22,8 +22,8 @@ use crate::links::{LinkCounters, Links, addressed};
 use crate::settings::SUBMIT_BYTES;
 use crate::storage::HostStorage;
 use raft_core::{
-    CompactError, Configuration, Event, FlushError, FlushToken, Node, NodeId, RoleName, Sessions,
-    Status,
+    CompactError, Configuration, Event, FlushError, FlushToken, Node, NodeId, Reply, RoleName,
+    Sessions, Status,
 };
 use std::any::Any;
 use std::fmt::Debug;
@@ -141,7 +141,11 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         if self.end_flush()? {
             self.transmit();
         }
-        self.apply();
+        if self.apply() {
+            // A follower waits for that, and would learn of it with the next heartbeat.
+            self.node.announce();
+            self.transmit();
+        }
         self.reads.settle(&mut self.node, &self.ticks);
         self.changes.settle(&self.node);
         self.tell_events()
@@ -235,11 +239,16 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         self.links.transmit(|buffer| self.node.transmit(buffer).and_then(addressed));
     }
 
-    fn apply(&mut self) {
+    /// Says whether something was applied that came through a session, and so perhaps from another
+    /// node.
+    fn apply(&mut self) -> bool {
+        let mut submitted = false;
         while let Some(applied) = self.node.apply() {
+            submitted |= !matches!(applied.output, Reply::Bare(_));
             self.proposals.applied(&mut self.node, applied);
         }
         self.proposals.settle(self.node.applied());
+        submitted
     }
 
     fn tell_events(&mut self) -> Result<(), Stopped> {

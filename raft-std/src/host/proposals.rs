@@ -137,9 +137,7 @@ impl<O> Proposals<O> {
         node: &mut HostNode<S, M>,
         seen: Option<Vec<O>>,
     ) {
-        if self.submitted.is_empty() {
-            return;
-        }
+        // Even if nobody waits any more: the node does not sleep before it was asked.
         let Some(submitted) = node.poll_submit() else { return };
         let batch = std::mem::take(&mut self.submitted);
         match submitted {
