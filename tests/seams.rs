@@ -4,8 +4,9 @@
 
 use raft_core::wire::{self, Message, Standing, VoteRequest};
 use raft_core::{
-    Change, ClusterId, Config, Frame, Identity, LoadError, Loader, Machine, MemoryStorage, Node,
-    NodeId, Nonce, Recipient, RecoverError, RoleName, Saver, Sessions, SubmitError, format,
+    Change, ClusterId, CompactError, Config, Frame, Identity, LoadError, Loader, Machine,
+    MemoryStorage, Node, NodeId, Nonce, Recipient, RecoverError, RoleName, Saver, Sessions,
+    SubmitError, format,
 };
 use raft_simulator::Settings;
 use raft_simulator::cluster::ClusterNode;
@@ -287,4 +288,49 @@ fn a_log_that_is_smaller_than_all_are_said_to_be_is_refused() {
     format(&mut storage, Identity::founder(ClusterId(1), &config, &[NodeId(1)])).unwrap();
     let made = Node::recover(config, vec![0; 1024], storage, Letters::default());
     assert!(matches!(made.err(), Some(RecoverError::LogBelowLeast { least_bytes: 4096 })));
+}
+
+/// What every storage must have room for is agreed on: a node whose storage has less is not made,
+/// and one whose machine needs more says so, instead of sending what some could not take.
+#[test]
+fn the_longest_snapshot_is_agreed_on() {
+    let made = |agreed| {
+        let config = Config { snapshot_bytes_max: agreed, ..Config::new(NodeId(1), 1) };
+        let memory = || vec![0; 1024];
+        let storage = MemoryStorage::new(memory(), vec![0; 4096]).unwrap();
+        let mut storage = storage.with_snapshots(memory(), memory());
+        format(&mut storage, Identity::founder(ClusterId(1), &config, &[NodeId(1)])).unwrap();
+        Node::recover(config, memory(), storage, Letters::default())
+    };
+    let refused = made(1025).err();
+    assert_eq!(refused, Some(RecoverError::SnapshotExceedsStorage { most_bytes: 1024 }));
+    for (agreed, is_taken) in [(0, true), (1024, true), (4, false)] {
+        let mut node = made(agreed).unwrap();
+        while node.status().applied.0 == 0 {
+            node.advance(node.ticks_until_due());
+            node.flush().unwrap();
+            while node.apply().is_some() {}
+        }
+        match node.compact() {
+            Ok(taken) => assert!(taken && is_taken, "{agreed}"),
+            Err(CompactError::TooLarge { most_bytes, .. }) => {
+                assert_eq!((most_bytes, is_taken), (agreed, false));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// Nodes that mean another time by a tick are in no cluster together.
+#[test]
+fn the_length_of_a_tick_is_agreed_on() {
+    let config = Config::new(NodeId(1), 1);
+    let slow = Config { tick_micros: 20_000, ..config.clone() };
+    let short = Config { snapshot_bytes_max: 512, ..config.clone() };
+    let digests = [&config, &slow, &short].map(Config::shared_digest);
+    assert!(digests[0] != digests[1] && digests[0] != digests[2] && digests[1] != digests[2]);
+    let mut storage = MemoryStorage::new(vec![0; 1024], vec![0; 4096]).unwrap();
+    format(&mut storage, Identity::founder(ClusterId(1), &config, &[NodeId(1)])).unwrap();
+    let made = Node::recover(slow, vec![0; 1024], storage, Letters::default());
+    assert!(matches!(made.err(), Some(RecoverError::UnequalSettings)));
 }

@@ -38,6 +38,13 @@ pub struct Config {
     /// What the machine needs to be equal everywhere: its [`SHAPE`](crate::Machine::SHAPE), which
     /// is 0 but for machines with tables of a size.
     pub machine_shape: u32,
+    /// How long a tick lasts, the same on every node. Nothing is computed from it: it tells nodes
+    /// from each other that would wait differently for the same number.
+    pub tick_micros: u32,
+    /// The longest snapshot in the cluster, the same on every node: none takes a longer one, and
+    /// every node's storage must have room for it. 0 if each storage says for itself; then one may
+    /// be too long for somebody.
+    pub snapshot_bytes_max: u32,
     /// How full the log may become, in hundredths of what clients may use, before a snapshot takes
     /// the place of what is applied. A log that has no room left is compacted in any case.
     pub compact_percent: u32,
@@ -78,6 +85,8 @@ impl Config {
             frame_bytes: 256,
             least_log_bytes: 0,
             machine_shape: 0,
+            tick_micros: 10_000,
+            snapshot_bytes_max: 0,
             compact_percent: 75,
             keep_entries: 32,
             pace_bytes: 4096,
@@ -147,6 +156,8 @@ impl Config {
             self.frame_bytes,
             self.least_log_bytes,
             self.machine_shape,
+            self.tick_micros,
+            self.snapshot_bytes_max,
         ];
         shared.iter().fold(0, |digest, value| scramble(digest ^ value).wrapping_add(1))
     }

@@ -107,6 +107,7 @@ impl Settings {
             window_bytes: 64 * 1024,
             frame_bytes: self.frame_bytes,
             machine_shape: shape,
+            tick_micros: u32::try_from(self.tick.as_micros()).unwrap_or(u32::MAX),
             keep_entries: 4096,
             pace_bytes: 128 * 1024,
             lease_ticks: lease.unwrap_or(0),

@@ -43,6 +43,12 @@ pub enum RecoverError<E> {
         /// What would do.
         most_bytes: u32,
     },
+    /// The storage has no room for the longest snapshot in the cluster, which is
+    /// [`Config::snapshot_bytes_max`].
+    SnapshotExceedsStorage {
+        /// For how long a one there is room.
+        most_bytes: u32,
+    },
     /// The cluster has other settings than this configuration:
     /// [`Config::shared_digest`] says which must be equal everywhere.
     UnequalSettings,
@@ -200,7 +206,12 @@ where
     }
     let Identity { membership, nonce, settings, id, .. } = identity;
     kept.nonce = nonce;
-    kept.snapshot_bytes_max = storage.snapshot_bytes_max();
+    let most_bytes = storage.snapshot_bytes_max();
+    if config.snapshot_bytes_max > most_bytes {
+        return Err(RecoverError::SnapshotExceedsStorage { most_bytes });
+    }
+    let agreed = Some(config.snapshot_bytes_max).filter(|&agreed| agreed > 0);
+    kept.snapshot_bytes_max = agreed.unwrap_or(most_bytes);
     kept.base_configuration = Configuration::of_founders(membership, settings);
     let snapshot = kept.snapshot;
     if snapshot != Snapshot::NONE {

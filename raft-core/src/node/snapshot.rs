@@ -16,7 +16,7 @@ use crate::types::{NodeId, Position, Snapshot};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CompactError<E> {
-    /// It would be longer than the storage has room for.
+    /// It would be longer than the storage has room for, or than the cluster agreed on.
     TooLarge {
         /// How long.
         bytes: u32,
@@ -116,7 +116,7 @@ where
         self.raft.wants_compaction(self.applied)
             && self.apply_fault.is_none()
             && (self.oversize.is_none() || self.oversize_at != self.applied)
-            && self.storage.snapshot_bytes_max() > 0
+            && self.raft.snapshot_bytes_max() > 0
     }
 
     /// Compacts the log; that storage lacks the room is told by an event.
@@ -139,7 +139,7 @@ where
         };
         let measured = save(configuration, &self.machine, Saver::new(&mut |_, _| Some(())));
         let (bytes, checksum) = measured.unwrap_or((u32::MAX, 0));
-        let most_bytes = self.storage.snapshot_bytes_max();
+        let most_bytes = self.raft.snapshot_bytes_max();
         if bytes > most_bytes {
             (self.oversize, self.oversize_at) = (Some(bytes), index);
             return Err(CompactError::TooLarge { bytes, most_bytes });

@@ -193,6 +193,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.close(adopted.map_err(Stop::Fault));
     }
 
+    /// How long a snapshot may be.
+    pub(crate) const fn snapshot_bytes_max(&self) -> u32 {
+        self.snapshots.bytes_max
+    }
+
     /// How long a snapshot was that storage has no room for, if there was one.
     pub(crate) const fn refused(&self) -> Option<u32> {
         self.snapshots.refused

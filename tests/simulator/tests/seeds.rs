@@ -65,10 +65,10 @@ fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
     // What nodes do, what a plan draws and what is recorded all change these: take over new ones.
     let expected: [u64; 4] = [
-        0xC173_D2FD_0FD5_5467,
-        0x8B3D_4FE1_C97F_82D8,
+        0xF932_CC5D_5FBB_A989,
+        0x295C_53C0_A026_05BB,
         0xB1D2_B4C4_88DC_D07E,
-        0x818E_F6D8_BC17_C499,
+        0x3209_F195_9824_3261,
     ];
     assert_eq!(hashes, expected);
 }
