@@ -15,8 +15,8 @@ use crate::storage::HostStorage;
 use crate::transport::{Transport, Udp};
 use crate::waker::Waker;
 use raft_core::{
-    ClusterId, Config, FormatError, Identity, Machine, Node, NodeId, Nonce, Record, RecoverError,
-    Sessions, format,
+    ClusterId, Config, FormatError, Identity, Loss, Machine, Node, NodeId, Nonce, Record,
+    RecoverError, Sessions, format,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -167,14 +167,15 @@ impl Setup {
 
 /// Whose storage this is.
 fn identity<S: HostStorage>(storage: &mut S) -> Result<Option<Identity>, StartError> {
-    let mut found = None;
-    let look = &mut |record: Record<'_>| {
-        if let Record::Identity(identity) = record {
-            found = Some(identity);
-        }
+    let (mut found, mut lost) = (None, false);
+    let look = &mut |record: Record<'_>| match record {
+        Record::Identity(identity) => found = Some(identity),
+        // It may have taken the identity with it, and then is not blank.
+        Record::Lost(Loss::Ballot) => lost = true,
+        _ => {}
     };
     storage.recover(look).map_err(|error| StartError::Storage(format!("{error:?}")))?;
-    Ok(found)
+    if lost { Err(StartError::BallotLost) } else { Ok(found) }
 }
 
 fn refused<E: std::fmt::Debug>(error: RecoverError<E>) -> StartError {

@@ -186,7 +186,6 @@ where
 {
     let mut found = Found { identity: None, log, kept, flaw: None, gaps: false };
     storage.recover(&mut |record| found.take(record)).map_err(RecoverError::Storage)?;
-    let identity = found.identity.ok_or(RecoverError::Blank)?;
     match found.flaw {
         Some(Flaw::Corrupt) => return Err(RecoverError::Corrupt),
         Some(Flaw::TooLarge) => return Err(RecoverError::LogTooSmall),
@@ -198,6 +197,8 @@ where
         }
         None => {}
     }
+    // Whose it is may be lost with the ballot, and that is another thing than to be blank.
+    let identity = found.identity.ok_or(RecoverError::Blank)?;
     if identity.id != config.id {
         return Err(RecoverError::OtherNode(identity.id));
     }
