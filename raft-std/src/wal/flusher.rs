@@ -53,16 +53,16 @@ impl Flusher {
 
     /// Has the thread carry out a job. The one before must have been fetched.
     pub(super) fn begin(&mut self, job: Job) -> Outcome {
-        let mut desk = lock(&self.shared.desk);
-        (desk.job, desk.begun, desk.outcome) = (Some(job), true, None);
-        drop(desk);
-        self.shared.changed.notify_all();
         if self.thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let thread = thread::Builder::new().name("wal".to_owned());
             let spawned = thread.spawn(move || shared.work());
             self.thread = Some(spawned.map_err(WalError::of("start", "a thread for the log"))?);
         }
+        let mut desk = lock(&self.shared.desk);
+        (desk.job, desk.begun, desk.outcome) = (Some(job), true, None);
+        drop(desk);
+        self.shared.changed.notify_all();
         Ok(())
     }
 
@@ -111,9 +111,13 @@ impl Shared {
             let outcome = self.run(job);
             lock(&self.desk).outcome = Some(outcome);
             self.changed.notify_all();
-            if let Some(wake) = &*lock(&self.wake) {
-                wake();
-            }
+            // Whatever a stranger does in there, this thread has more to do.
+            let woken = catch_unwind(AssertUnwindSafe(|| {
+                if let Some(wake) = &*lock(&self.wake) {
+                    wake();
+                }
+            }));
+            drop(woken);
             lock(&self.journal).prepare();
         }
     }

@@ -220,6 +220,8 @@ impl Look {
         let content = Content::find(files, &self.names, of.number)?;
         self.fold.state.stage = None;
         if let Some(content) = content.filter(|content| content.of == of) {
+            // Where anything is missing there may be marks of another stage.
+            self.fold.marks.retain(|mark| mark.number == of.number);
             let held = content.longest(&self.fold.marks)?.unwrap_or(Held::nothing(of.number));
             self.fold.state.stage = Some((of, held));
             self.stage = Some((content, held));

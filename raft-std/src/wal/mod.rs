@@ -102,7 +102,7 @@ pub struct Wal {
     next_number: u64,
     /// What was lost, until the node says by its ballot that it knows.
     lost: Option<Vec<Gap>>,
-    /// What opening found, until somebody asks or something is written.
+    /// What was found when the files were read last, until something is written.
     found: Option<Look>,
     window: Window,
     failed: Option<WalError>,
@@ -207,6 +207,7 @@ impl Wal {
 
     /// Everything written since the last flush, for the next one.
     fn job(&mut self) -> Result<Job, WalError> {
+        self.found = None;
         self.mark_stage()?;
         let Pending { items, highest, ballot, touched, named, after } =
             std::mem::replace(&mut self.pending, Pending::nothing());
@@ -215,10 +216,6 @@ impl Wal {
         let ballot = ballot.then_some(self.state);
         let base = self.state.base.index;
         Ok(Job { items, repeats: None, before, highest, base, ballot, touched, named, after })
-    }
-
-    fn look(&self) -> Result<Look, WalError> {
-        Look::at(&*self.files)
     }
 
     /// Nothing goes on after an error.
@@ -257,21 +254,18 @@ impl Storage for Wal {
     type Error = WalError;
 
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), WalError> {
-        if self.failed == Some(WalError::BallotLost) {
-            each(Record::Lost(Loss::Ballot));
-            return Ok(());
+        let ballot_lost = self.failed == Some(WalError::BallotLost);
+        if !ballot_lost {
+            self.check()?;
+            let waited = self.flusher.wait();
+            self.last_word(waited)?;
         }
-        self.check()?;
-        let waited = self.flusher.wait();
-        self.last_word(waited)?;
-        let look = match self.found.take() {
-            Some(look) => look,
-            None => {
-                let look = self.look();
-                self.last_word(look)?
-            }
-        };
-        if look.loss.is_some() != self.lost.is_some() {
+        if self.found.is_none() {
+            let look = Look::at(&*self.files);
+            self.found = Some(self.last_word(look)?);
+        }
+        let Some(look) = &self.found else { return Ok(()) };
+        if !ballot_lost && look.loss.is_some() != self.lost.is_some() {
             return self.last_word(Err(WalError::BadRecord("files that change by themselves")));
         }
         look.hand(each);
