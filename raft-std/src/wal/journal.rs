@@ -146,6 +146,7 @@ impl Journal {
             renamed |= self.tidy(tidying)?;
         }
         renamed |= self.drop_below(job.base)?;
+        // Before a file is used again, nobody must find it under its old name.
         if renamed { self.sync_names() } else { Ok(()) }
     }
 
@@ -266,8 +267,6 @@ impl Journal {
                 let file = file.map_err(WalError::of("open", &oldest.name))?;
                 let renamed = self.files.rename(&oldest.name, SPARE);
                 renamed.map_err(WalError::of("rename", &oldest.name))?;
-                // Before it is written to, nobody must find it under its old name.
-                self.sync_names()?;
                 self.spare = Some((file, oldest.bytes));
             } else {
                 remove(&*self.files, &oldest.name)?;
