@@ -4,8 +4,8 @@ use crate::gauge::{Call, Gauge};
 use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
-    ClusterId, Config, Frame, Identity, Index, MemoryStorage, Node, NodeId, ProposeError,
-    Recipient, RoleName, format,
+    Change, ClusterId, Config, Frame, Identity, Index, MemoryStorage, Node, NodeId, ProposeError,
+    ReadOutcome, Recipient, RoleName, format,
 };
 
 pub type Memory = &'static mut [u8];
@@ -14,23 +14,31 @@ pub type Member = Node<Memory, MemoryStorage<Memory>, Lamp>;
 pub const NODES: usize = 3;
 pub const MEMORY_BYTES: usize = 2048;
 const FRAME_BYTES: usize = 128;
-const VOTERS: [NodeId; NODES] = [NodeId(0), NodeId(1), NodeId(2)];
+pub const VOTERS: [NodeId; NODES] = [NodeId(0), NodeId(1), NodeId(2)];
 
 /// The nodes, by place, which is their id.
 pub struct Cluster<'g> {
     nodes: [Option<Member>; NODES],
     /// Who neither hears nor is heard.
     cut_off: Option<usize>,
+    reads_answered: u32,
     gauge: &'g mut Gauge,
 }
 
 impl<'g> Cluster<'g> {
-    /// Founds a cluster. Each node takes three of the memories.
-    pub fn new(gauge: &'g mut Gauge, memories: &mut impl Iterator<Item = Memory>) -> Self {
-        let mut cluster = Self { nodes: [const { None }; NODES], cut_off: None, gauge };
+    /// Founds a cluster. Each node takes three of the memories, and two small ones for snapshots.
+    pub fn new(
+        gauge: &'g mut Gauge,
+        memories: &mut impl Iterator<Item = Memory>,
+        slots: &mut impl Iterator<Item = Memory>,
+    ) -> Self {
+        let nodes = [const { None }; NODES];
+        let mut cluster = Self { nodes, cut_off: None, reads_answered: 0, gauge };
         for (place, &id) in VOTERS.iter().enumerate() {
             let mut next = || memories.next().expect("three memories for each node");
-            let mut storage = MemoryStorage::new(next(), next()).expect("memory for storage");
+            let storage = MemoryStorage::new(next(), next()).expect("memory for storage");
+            let mut slot = || slots.next().expect("two slots for each node");
+            let mut storage = storage.with_snapshots(slot(), slot());
             cluster.gauge.measure(Call::Format, || {
                 let identity = Identity::founder(ClusterId(7), &config(id), &VOTERS);
                 format(&mut storage, identity).expect("blank storage");
@@ -68,6 +76,46 @@ impl<'g> Cluster<'g> {
         let Self { nodes, gauge, .. } = self;
         let node = node(nodes, place);
         gauge.measure(Call::Propose, || Ok(node.propose(&Command::Label(label))?.index))
+    }
+
+    /// Somebody wants to read what that node's machine has seen.
+    pub fn read(&mut self, place: usize) {
+        let node = node(&mut self.nodes, place);
+        let asked = self.gauge.measure(Call::Read, || node.read().is_ok());
+        assert!(asked, "there is room for a reader");
+    }
+
+    /// That node is to hand over to whoever is best.
+    pub fn transfer(&mut self, place: usize) {
+        let node = node(&mut self.nodes, place);
+        let begun = self.gauge.measure(Call::Transfer, || node.transfer(None).is_ok());
+        assert!(begun, "it leads, and somebody follows");
+    }
+
+    /// That node is asked for other members.
+    pub fn change(&mut self, place: usize, change: Change) -> bool {
+        let node = node(&mut self.nodes, place);
+        self.gauge.measure(Call::Change, || node.change_membership(change).is_ok())
+    }
+
+    /// Who votes, as that node knows.
+    pub fn voters(&mut self, place: usize) -> u32 {
+        node(&mut self.nodes, place).configuration().membership.voters().len()
+    }
+
+    /// Up to where that node's snapshot goes.
+    pub fn snapshot(&mut self, place: usize) -> Index {
+        node(&mut self.nodes, place).status().snapshot
+    }
+
+    /// Up to where its log is gone.
+    pub fn base(&mut self, place: usize) -> Index {
+        node(&mut self.nodes, place).log().base().index
+    }
+
+    /// How many reads have come to be answered.
+    pub const fn reads_answered(&self) -> u32 {
+        self.reads_answered
     }
 
     /// A tick for everyone, and what comes of it.
@@ -117,6 +165,8 @@ impl<'g> Cluster<'g> {
     fn take_outputs(&mut self, place: usize) {
         let node = node(&mut self.nodes, place);
         while self.gauge.measure(Call::Apply, || black_box(node.apply()).is_some()) {}
+        let ready = |node: &mut Member| matches!(node.poll_read(), Some(ReadOutcome::Ready(_)));
+        self.reads_answered += u32::from(self.gauge.measure(Call::Read, || ready(node)));
         while self.gauge.measure(Call::PollEvent, || black_box(node.poll_event()).is_some()) {}
     }
 
@@ -156,5 +206,6 @@ fn node(nodes: &mut [Option<Member>; NODES], place: usize) -> &mut Member {
 }
 
 fn config(id: NodeId) -> Config {
-    Config { frame_bytes: 128, ..Config::new(id, 7) }
+    // Snapshots early and no tail, so that whoever was away is sent one.
+    Config { frame_bytes: 128, compact_percent: 60, keep_entries: 0, ..Config::new(id, 7) }
 }

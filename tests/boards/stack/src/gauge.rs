@@ -25,10 +25,13 @@ pub enum Call {
     Apply,
     PollEvent,
     Status,
+    Read,
+    Transfer,
+    Change,
 }
 
 impl Call {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Format,
         Self::Recover,
         Self::Advance,
@@ -39,6 +42,9 @@ impl Call {
         Self::Apply,
         Self::PollEvent,
         Self::Status,
+        Self::Read,
+        Self::Transfer,
+        Self::Change,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -53,6 +59,9 @@ impl Call {
             Self::Apply => "apply",
             Self::PollEvent => "poll_event",
             Self::Status => "status",
+            Self::Read => "read",
+            Self::Transfer => "transfer",
+            Self::Change => "change",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! An image that runs three nodes and says how deep their calls go.
 //!
 //! It elects a leader, commits, loses the leader, elects another, repairs the log that went
-//! another way, and makes a node anew after a power cut. Every call into the core is measured.
+//! another way, makes a node anew after a power cut, sends a snapshot to one that was away, reads,
+//! hands over and changes its members. Every call into the core is measured.
 //!
 //! * `gauge.rs`: how deep a call goes
 //! * `cluster.rs`: three nodes and the wires between them
@@ -14,25 +15,29 @@ mod cluster;
 mod gauge;
 mod host;
 
-use self::cluster::{Cluster, MEMORY_BYTES, Member, Memory, NODES};
+use self::cluster::{Cluster, MEMORY_BYTES, Member, Memory, NODES, VOTERS};
 use self::gauge::{Call, Gauge};
 use core::fmt::Write;
 use cortex_m_rt::entry;
 use lamp::Lamp;
-use raft_core::MemoryStorage;
+use raft_core::{Change, MemoryStorage, Nonce};
 
 /// How long anything may take.
 const STEPS_MAX: u32 = 1000;
 const COMMANDS: u32 = 50;
+/// A lamp with what a snapshot says beside it.
+const SLOT_BYTES: usize = 128;
 
 #[entry]
 fn main() -> ! {
     static mut MEMORIES: [[u8; MEMORY_BYTES]; 3 * NODES] = [[0; MEMORY_BYTES]; 3 * NODES];
     static mut SPARE: [u8; MEMORY_BYTES] = [0; MEMORY_BYTES];
+    static mut SLOTS: [[u8; SLOT_BYTES]; 2 * NODES] = [[0; SLOT_BYTES]; 2 * NODES];
 
     let mut gauge = Gauge::new();
     let mut memories = MEMORIES.iter_mut().map(|memory| -> Memory { memory });
-    let mut cluster = Cluster::new(&mut gauge, &mut memories);
+    let mut slots = SLOTS.iter_mut().map(|slot| -> Memory { slot });
+    let mut cluster = Cluster::new(&mut gauge, &mut memories, &mut slots);
     story(&mut cluster, SPARE);
     report(&gauge)
 }
@@ -60,7 +65,41 @@ fn story(cluster: &mut Cluster<'_>, spare: Memory) {
     commit(cluster, second);
     settle(cluster);
     assert!(cluster.logs_agree(), "a node that was made anew did not catch up");
+    later(cluster, second);
     (0..NODES).for_each(|place| cluster.look(place));
+}
+
+/// What is rarer: a snapshot for whoever was away, reads, another leader, other members.
+fn later(cluster: &mut Cluster<'_>, leader: usize) {
+    let away = (leader + 1) % NODES;
+    cluster.cut_off(Some(away));
+    let before = cluster.applied(away);
+    for _ in 0..STEPS_MAX {
+        if cluster.base(leader) > before {
+            break;
+        }
+        commit(cluster, leader);
+    }
+    assert!(cluster.base(leader) > before, "the log was never compacted");
+    cluster.cut_off(None);
+    settle(cluster);
+    assert!(cluster.snapshot(away) > before, "no snapshot was sent");
+    for place in 0..NODES {
+        cluster.read(place);
+    }
+    settle(cluster);
+    assert!(cluster.reads_answered() == 3, "a read has no answer");
+    cluster.transfer(leader);
+    let next = elect(cluster, Some(leader));
+    commit(cluster, next);
+    let member = VOTERS[leader];
+    assert!(cluster.change(next, Change::Remove(member)), "it has committed something");
+    settle(cluster);
+    assert!(cluster.voters(next) == 2, "nobody was removed");
+    let again = Change::AddVoter { id: member, nonce: Nonce::FOUNDER };
+    assert!(cluster.change(next, again), "the removal is committed");
+    settle(cluster);
+    assert!(cluster.voters(next) == 3, "nobody was taken in");
 }
 
 /// Runs until a node other than that one leads; gives its place.
