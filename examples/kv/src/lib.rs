@@ -1,0 +1,10 @@
+//! A replicated key-value server that Redis clients talk to, and the tool of its operators.
+//!
+//! - [`bytes`], [`command`], [`store`]: what is kept, what can be done with it, and the machine
+//!   that every node replicates.
+
+#![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod command;
+pub mod store;

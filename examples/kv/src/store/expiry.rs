@@ -1,0 +1,83 @@
+//! Time, as the cluster has it: what the leader's ticks say, and nothing else.
+//!
+//! "In ten seconds" begins with the first tick behind it in the log, so that no other clock than
+//! the leader's has a say, not even that of the node which took the command. So a key lives a
+//! little longer than stated, by what lies between two ticks, and never shorter. Time never goes
+//! back: under a leader whose clock is behind that of the one before, it stands still until then.
+
+use super::{Entry, Expiry, Key, Store};
+use crate::bytes::Bytes;
+
+/// How many entries that are over one tick clears away. The others are over, too, and are found
+/// by whoever asks for them, or by the next tick.
+const CLEARED_MAX: usize = 1000;
+
+impl Store {
+    pub(super) fn tick(&mut self, time: u64) {
+        self.time = self.time.max(time);
+        for key in std::mem::take(&mut self.unbegun) {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            // Taken up again since, it may be kept for good now, or have begun already.
+            if let Expiry::In(milliseconds) = entry.expiry {
+                let at = self.time.saturating_add(milliseconds);
+                entry.expiry = Expiry::At(at);
+                self.deadlines.insert((at, key));
+            }
+        }
+        for _ in 0..CLEARED_MAX {
+            match self.deadlines.first() {
+                Some((at, _)) if *at <= self.time => {}
+                _ => break,
+            }
+            if let Some((_, key)) = self.deadlines.pop_first() {
+                self.entries.remove(&key);
+            }
+        }
+    }
+
+    /// Keeps a value, in the place of whatever there was.
+    pub(super) fn keep(&mut self, key: Key, value: Bytes, expiry: Expiry) {
+        match expiry {
+            Expiry::Never => {}
+            Expiry::In(_) => self.unbegun.push(key.clone()),
+            Expiry::At(at) => {
+                self.deadlines.insert((at, key.clone()));
+            }
+        }
+        let before = self.entries.insert(key.clone(), Entry { value, expiry });
+        if let Some(Entry { expiry: Expiry::At(at), .. }) = before
+            && expiry != Expiry::At(at)
+        {
+            self.deadlines.remove(&(at, key));
+        }
+    }
+
+    /// Takes an entry away; gives it, unless it was over.
+    pub(super) fn take(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        if let Expiry::At(at) = entry.expiry {
+            self.deadlines.remove(&(at, key.clone()));
+        }
+        (!self.is_over(&entry)).then_some(entry)
+    }
+
+    /// How many milliseconds a key has left: -1 if it is kept for good, -2 if there is none.
+    pub(super) fn left(&self, key: &Key) -> i64 {
+        let left = match self.entry(key).map(|entry| entry.expiry) {
+            None => return -2,
+            Some(Expiry::Never) => return -1,
+            Some(Expiry::In(milliseconds)) => milliseconds,
+            Some(Expiry::At(at)) => at - self.time,
+        };
+        i64::try_from(left).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn is_over(&self, entry: &Entry) -> bool {
+        matches!(entry.expiry, Expiry::At(at) if at <= self.time)
+    }
+
+    /// Whether anything will be over some day, so that time must go on.
+    pub(super) fn is_expiring(&self) -> bool {
+        !self.deadlines.is_empty() || !self.unbegun.is_empty()
+    }
+}
