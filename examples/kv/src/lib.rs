@@ -2,12 +2,20 @@
 //!
 //! - [`bytes`], [`command`], [`store`]: what is kept, what can be done with it, and the machine
 //!   that every node replicates;
-//! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean.
+//! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
+//! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
+//! - [`door`]: all connections of clients, in one thread.
 
 #![forbid(unsafe_code)]
 
 pub mod bytes;
 pub mod command;
 pub mod dialect;
+pub mod door;
+pub mod housekeeping;
+pub mod operators;
 pub mod resp;
 pub mod store;
+
+/// Which Redis clients may take this for: by it they know which commands there may be.
+pub const REDIS_VERSION: &str = "7.0.0";
