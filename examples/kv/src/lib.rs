@@ -4,7 +4,8 @@
 //!   that every node replicates;
 //! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
 //! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
-//! - [`door`]: all connections of clients, in one thread.
+//! - [`door`]: all connections of clients, in one thread;
+//! - [`options`], [`program`], [`lines`]: what can be chosen, a whole node, and what it tells.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +14,10 @@ pub mod command;
 pub mod dialect;
 pub mod door;
 pub mod housekeeping;
+pub mod lines;
 pub mod operators;
+pub mod options;
+pub mod program;
 pub mod resp;
 pub mod store;
 

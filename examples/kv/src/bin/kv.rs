@@ -1,0 +1,77 @@
+//! A node of a replicated key-value store: see `kv --help`.
+
+use kv::options::{Options, Wanted, help};
+use kv::program::Program;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::process::ExitCode;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+/// Why the program ends.
+enum End {
+    /// Somebody asked for it.
+    Asked,
+    /// The node has stopped by itself.
+    Stopped,
+}
+
+fn main() -> ExitCode {
+    let options = match Options::read(std::env::args_os()) {
+        Ok(Wanted::Run(options)) => options,
+        Ok(Wanted::Help) => {
+            print!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Wanted::Version) => {
+            println!("kv {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("kv: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    kv::lines::begin(options.log);
+    match run(&options) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kv: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let (ended, end) = channel();
+    // Heard from here on, so that nobody who asks for the end in the beginning is missed.
+    hear_signals(ended.clone())?;
+    let program = Program::start(options)?;
+    let events = program.events();
+    thread::Builder::new().name("watch".to_owned()).spawn(move || {
+        // They end when the node does. Whether they were read in time does not matter.
+        while events.recv().is_ok() {}
+        ended.send(End::Stopped).ok();
+    })?;
+    if matches!(end.recv()?, End::Asked) {
+        program.shut_down();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let why = program.stopped().map_or("it was not said why".to_owned(), |why| why.to_string());
+    Err(format!("the node has stopped: {why}").into())
+}
+
+fn hear_signals(ended: Sender<End>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut asked = false;
+        for _ in signals.forever() {
+            // Whoever asks twice does not want to wait.
+            if std::mem::replace(&mut asked, true) {
+                std::process::exit(1);
+            }
+            ended.send(End::Asked).ok();
+        }
+    })?;
+    Ok(())
+}
