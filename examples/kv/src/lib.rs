@@ -5,12 +5,14 @@
 //! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
 //! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
 //! - [`door`]: all connections of clients, in one thread;
-//! - [`options`], [`program`], [`lines`]: what can be chosen, a whole node, and what it tells.
+//! - [`options`], [`program`], [`lines`]: what can be chosen, a whole node, and what it tells;
+//! - [`control`]: what `raftctl` does.
 
 #![forbid(unsafe_code)]
 
 pub mod bytes;
 pub mod command;
+pub mod control;
 pub mod dialect;
 pub mod door;
 pub mod housekeeping;

@@ -16,13 +16,15 @@ const UNDER_WAY_MAX: usize = 16;
 pub struct Operators {
     server: Arc<Server<Store>>,
     notices: Arc<Notices>,
+    /// Where peers find this node.
+    address: String,
     under_way: AtomicUsize,
 }
 
 impl Operators {
-    /// For this server, whose store leaves word there.
-    pub fn new(server: Arc<Server<Store>>, notices: Arc<Notices>) -> Self {
-        Self { server, notices, under_way: AtomicUsize::new(0) }
+    /// For this server, whose store leaves word there, and whose peers find it there.
+    pub fn new(server: Arc<Server<Store>>, notices: Arc<Notices>, address: &str) -> Self {
+        Self { server, notices, address: address.to_owned(), under_way: AtomicUsize::new(0) }
     }
 
     /// The server.
@@ -154,6 +156,7 @@ impl Operators {
         let yes = |yes: bool| Reply::text(if yes { "yes" } else { "no" });
         Reply::map([
             ("id", id(node.id)),
+            ("address", Reply::text(&self.address)),
             ("nonce", Reply::Number(self.server.nonce().0.into())),
             ("role", Reply::text(role(node.role))),
             ("term", Reply::Number(node.term.0.into())),

@@ -59,11 +59,12 @@ impl Program {
                 Some(metrics.map_err(|error| failed(&what, &error))?)
             }
         };
-        let operators = Operators::new(Arc::clone(&server), Arc::clone(&notices));
+        let address = options.address().unwrap_or_default();
+        let operators = Operators::new(Arc::clone(&server), Arc::clone(&notices), address);
         let door = open(options, Arc::new(operators))?;
         let own = Member {
             id: server.id().0,
-            address: options.address().unwrap_or_default().to_owned(),
+            address: address.to_owned(),
             client: client_address(options, door.address()),
         };
         let housekeeping = Housekeeping::begin(Arc::clone(&server), notices, own);
