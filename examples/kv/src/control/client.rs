@@ -61,7 +61,7 @@ impl Client {
 
     /// Waits for the next answer.
     pub fn receive(&mut self) -> Result<Reply, BadAnswer> {
-        self.answers.next()
+        self.answers.read()
     }
 }
 

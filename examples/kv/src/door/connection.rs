@@ -178,7 +178,7 @@ impl Connection {
         if let Some(request) = self.held.take() {
             return Some(request);
         }
-        let request = match self.requests.next() {
+        let request = match self.requests.take() {
             Ok(words) => dialect::understand(words?),
             Err(bad) => return Some(self.refuse(bad)),
         };

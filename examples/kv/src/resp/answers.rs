@@ -21,7 +21,7 @@ pub enum BadAnswer {
 
 impl<R: BufRead> Answers<R> {
     /// The next answer. A word that is not known is given as bytes.
-    pub fn next(&mut self) -> Result<Reply, BadAnswer> {
+    pub fn read(&mut self) -> Result<Reply, BadAnswer> {
         self.answer(DEPTH_MAX)
     }
 
@@ -101,16 +101,16 @@ mod tests {
         let map = Reply::map([("list", list), ("no", Reply::error("no")), ("ok", Reply::OK)]);
         let mut written = Vec::new();
         map.write(Version::Three, &mut written);
-        assert_eq!(Answers(&written[..]).next().unwrap(), map);
+        assert_eq!(Answers(&written[..]).read().unwrap(), map);
         for short in 0..written.len() {
-            assert!(Answers(&written[..short]).next().is_err(), "{short}");
+            assert!(Answers(&written[..short]).read().is_err(), "{short}");
         }
     }
 
     #[test]
     fn lists_in_lists_and_long_claims_are_refused() {
         for text in ["*1\r\n".repeat(100), "$99999999999\r\n".to_owned(), "?\r\n".to_owned()] {
-            assert!(Answers(text.as_bytes()).next().is_err(), "{text}");
+            assert!(Answers(text.as_bytes()).read().is_err(), "{text}");
         }
     }
 }

@@ -57,7 +57,7 @@ impl Reply {
             Self::Word(word) => line(output, b'+', word),
             Self::Error(text) => {
                 // Whatever it quotes, it is one line.
-                line(output, b'-', &text.replace(['\r', '\n'], " "));
+                line(output, b'-', text.replace(['\r', '\n'], " "));
             }
             Self::Number(number) => line(output, b':', number),
             Self::Bytes(bytes) => {

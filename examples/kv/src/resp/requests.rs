@@ -87,7 +87,7 @@ impl Requests {
     }
 
     /// The next request, if it is whole. One without words says nothing and is left out.
-    pub fn next(&mut self) -> Result<Option<Vec<Bytes>>, BadRequest> {
+    pub fn take(&mut self) -> Result<Option<Vec<Bytes>>, BadRequest> {
         loop {
             let words = if self.lacking > 0 {
                 self.rest()?

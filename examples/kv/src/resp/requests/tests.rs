@@ -16,7 +16,7 @@ fn written(words: &[Vec<u8>]) -> Vec<u8> {
 
 fn all(requests: &mut Requests) -> Result<Vec<Vec<Vec<u8>>>, BadRequest> {
     let mut found = Vec::new();
-    while let Some(words) = requests.next()? {
+    while let Some(words) = requests.take()? {
         found.push(words.iter().map(|word| word.to_vec()).collect());
     }
     Ok(found)
@@ -58,7 +58,7 @@ fn what_is_none_is_refused_as_soon_as_it_shows() {
 fn a_claim_takes_no_memory() {
     let mut requests = Requests::new(Limits::TRUSTED);
     requests.push(b"*16384\r\n$1048576\r\n");
-    assert_eq!(requests.next(), Ok(None));
+    assert_eq!(requests.take(), Ok(None));
     assert!(requests.buffer.capacity() + requests.words.capacity() < 1024);
 }
 
