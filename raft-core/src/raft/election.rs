@@ -4,7 +4,7 @@
 //! comes back from a partition disturbs no working leader. Its own vote, like anyone's, counts only
 //! when it is durable.
 
-use super::role::{Asking, Following, Leading};
+use super::role::{Asking, Leading};
 use super::{Raft, Role, Stop};
 use crate::log::Kind;
 use crate::macros::note;
@@ -123,7 +123,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let free = self.ballot.vote.is_none() && !matches!(self.role, Role::Leader(_));
         if free && worthy {
             self.ballot.vote = Some(from);
-            self.role = Role::Follower(Following::of(None));
+            self.become_follower(None);
             self.wait();
         }
         // Whom the vote is for it may not tell: another board of that id may ask.

@@ -51,7 +51,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Role::Follower(Following { leader: None, .. })
             | Role::PreCandidate(_)
             | Role::Candidate(_) => {
-                self.role = Role::Follower(Following::of(Some(from)));
+                self.become_follower(Some(from));
                 self.wait();
             }
             Role::Follower(_) | Role::Leader(_) => return Err(DropReason::SecondLeader.into()),

@@ -4,7 +4,7 @@
 use super::Raft;
 use crate::config::Config;
 use crate::status::DropReason;
-use crate::wire::{self, Datagram, Forward, Message};
+use crate::wire::{self, Forward};
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// How long something that was sent may take to come true.
@@ -23,9 +23,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         buffer: &mut [u8],
         command: impl Fn(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
-        let message = Message::Forward(Forward { command: &[] });
         let (nonce, term) = (self.nonce, self.ballot.term);
-        let used = wire::encode(&Datagram { nonce, term, message }, buffer)?;
+        let used = Forward { command: &[] }.write(term, wire::behind_nonce(nonce, buffer))?;
+        let used = wire::put_nonce(nonce, buffer, used)?;
         let length = used + command(buffer.get_mut(used..)?)?;
         self.counters.sent = self.counters.sent.saturating_add(1);
         Some(length)

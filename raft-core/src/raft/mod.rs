@@ -358,7 +358,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
                 self.wait();
             }
         }
-        self.role = Role::Follower(Following::of(None));
+        self.become_follower(None);
+    }
+
+    /// Forgets what it was.
+    #[cold]
+    #[inline(never)]
+    fn become_follower(&mut self, leader: Option<NodeId>) {
+        self.role = Role::Follower(Following::of(leader));
     }
 
     /// Waits a newly drawn time before standing for election.

@@ -8,7 +8,7 @@ use super::transmit::Sent;
 use super::{Raft, Role, Stop};
 use crate::status::{DropReason, Fault};
 use crate::types::{Index, NodeId, Round};
-use crate::wire::{Message, ReadAnswer, ReadRequest};
+use crate::wire::{ReadAnswer, ReadRequest};
 
 /// How many reads can wait at once on one node: each takes 16 bytes of it.
 pub const READS_MAX: usize = 4;
@@ -211,19 +211,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// Asks the leader what may be read, or answers who has asked this one.
     #[cold]
     pub(super) fn speak_of_reads(&mut self, buffer: &mut [u8]) -> Sent {
-        let index = self.read_index();
-        let (to, message) = match &mut self.role {
+        let (index, term) = (self.read_index(), self.ballot.term);
+        match &mut self.role {
             Role::Follower(following) => {
                 following.asked_in = following.seen;
-                (following.leader?, Message::ReadRequest(ReadRequest { number: self.reads.ask() }))
+                let (to, number) = (following.leader?, self.reads.ask());
+                Some((to, ReadRequest { number }.write(term, buffer)?))
             }
             Role::Leader(leading) => {
                 let (to, number) = leading.answer_read()?;
-                (to, Message::ReadAnswer(ReadAnswer { number, index }))
+                Some((to, ReadAnswer { number, index }.write(term, buffer)?))
             }
-            Role::PreCandidate(_) | Role::Candidate(_) => return None,
-        };
-        Some((to, self.write(message, buffer)?))
+            Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
     }
 
     /// The leader's answer to a question of this term.

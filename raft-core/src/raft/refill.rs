@@ -12,7 +12,7 @@ use crate::node_set::NodeSet;
 use crate::progress::Mark;
 use crate::status::DropReason;
 use crate::types::{Index, NodeId, Round};
-use crate::wire::{Message, RefillAnswer, RefillRequest};
+use crate::wire::{RefillAnswer, RefillRequest};
 
 /// What a leader remembers of those that lost entries.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -49,7 +49,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     #[cold]
     pub(super) fn ask_for_refill(&mut self, buffer: &mut [u8]) -> Sent {
         let number = u32::from(self.ballot.losses);
-        let length = self.write(Message::RefillRequest(RefillRequest { number }), buffer)?;
+        let length = RefillRequest { number }.write(self.ballot.term, buffer)?;
         let Role::Follower(following) = &mut self.role else { return None };
         following.refill_asked_in = following.seen;
         Some((following.leader?, length))
@@ -85,8 +85,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let to = leading.refills.owed.first()?;
         leading.refills.owed.remove(to);
         let number = u32::from(leading.follower(to)?.losses);
-        let answer = RefillAnswer { number, index };
-        Some((to, self.write(Message::RefillAnswer(answer), buffer)?))
+        Some((to, RefillAnswer { number, index }.write(self.ballot.term, buffer)?))
     }
 
     /// The leader says up to where this node must hold everything.

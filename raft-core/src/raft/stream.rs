@@ -13,7 +13,7 @@ use crate::node_set::NodeSet;
 use crate::progress::{Flow, Mark, Progress};
 use crate::status::DropReason;
 use crate::types::{NodeId, Round, Snapshot};
-use crate::wire::{self, Chunk, Datagram, Message, Staged};
+use crate::wire::{self, Chunk, Staged};
 
 /// What of the snapshot belongs into a frame, behind the head that is already there.
 pub(crate) struct Piece {
@@ -135,8 +135,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let begins = (offset == 0).then_some(kept);
         let chunk = Chunk { checksum: kept.checksum, begins, offset, bytes: &[] };
         let (nonce, term) = (self.nonce, self.ballot.term);
-        let datagram = Datagram { nonce, term, message: Message::Chunk(chunk) };
-        let head_bytes = wire::encode(&datagram, buffer)?;
+        let head_bytes = chunk.write(term, wire::behind_nonce(nonce, buffer))?;
+        let head_bytes = wire::put_nonce(nonce, buffer, head_bytes)?;
         let room = u32::try_from(buffer.len() - head_bytes).unwrap_or(u32::MAX);
         let bytes = room.min(kept.bytes - offset);
         if bytes == 0 {

@@ -13,7 +13,7 @@ use crate::progress::{Flow, Mark, Progress};
 use crate::quorum::Membership;
 use crate::status::Fault;
 use crate::types::{Index, Position, Round, Term};
-use crate::wire::{self, Append, Heartbeat, Message};
+use crate::wire::{Append, Heartbeat};
 
 /// What one follower is owed.
 enum Supply {
@@ -154,8 +154,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
         let (round, committed) = (self.round, self.committed);
         follower.set(Mark::OWED_HEARTBEAT, false);
         let quiet_ticks = self.quiet_ticks;
-        let message = Message::Heartbeat(Heartbeat { round, committed, quiet_ticks });
-        wire::write_message(self.term, &message, buffer)
+        Heartbeat { round, committed, quiet_ticks }.write(self.term, buffer)
     }
 
     fn append(
@@ -173,7 +172,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
         let (round, committed) = (self.round, self.committed);
         let (previous, entries) = (Position { term, index }, Entries::NONE);
         let head = Append { round, previous, committed, entries };
-        let Some(head) = wire::write_append(&head, self.term, buffer) else {
+        let Some(head) = head.write(self.term, buffer) else {
             follower.sent_nothing();
             return Ok(None);
         };

@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::progress::{Flow, Mark, Progress};
 use crate::status::{DropReason, Fault};
 use crate::types::{NodeId, Round};
-use crate::wire::{self, HandOver, Message};
+use crate::wire::HandOver;
 
 /// A transfer under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -113,8 +113,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     pub(super) fn hand_over(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
         let Role::Leader(leading) = &mut self.role else { return None };
         let to = leading.owes_hand_over(&self.log)?;
-        let message = Message::HandOver(HandOver { round: leading.round });
-        let length = wire::write_message(self.ballot.term, &message, buffer)?;
+        let length = HandOver { round: leading.round }.write(self.ballot.term, buffer)?;
         leading.transfer.as_mut()?.owed = false;
         leading.told = true;
         Some((to, length))

@@ -8,7 +8,7 @@
 use super::{Following, Raft, Role};
 use crate::status::Fault;
 use crate::types::{NodeId, Position, Round};
-use crate::wire::{self, Acknowledge, Answer, Message, Reject, Standing, VoteAnswer, VoteRequest};
+use crate::wire::{self, Acknowledge, Answer, Reject, Standing, VoteAnswer, VoteRequest};
 
 /// Whose turn it is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -26,7 +26,7 @@ impl Default for Turn {
 }
 
 /// What is owed, and to whom.
-type Owed = Option<(NodeId, Message<'static>)>;
+type Owed = Option<(NodeId, VoteRequest)>;
 
 /// A datagram was written: for whom, and its length.
 pub(crate) type Sent = Option<(NodeId, usize)>;
@@ -112,7 +112,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             Answer::Granted(_) => self.granted,
             Answer::Refused => Round(u64::from(self.counters.sent)),
         };
-        let length = self.write(Message::VoteAnswer(VoteAnswer { number, answer }), buffer)?;
+        let length = VoteAnswer { number, answer }.write(self.ballot.term, buffer)?;
         match answer {
             Answer::PreGranted => self.pre_grant.given(),
             Answer::Refused | Answer::Granted(_) => self.answers.remove(peer),
@@ -130,8 +130,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Some(acknowledge) = self.owed_acknowledgement() else {
             return Ok(self.report_staged(buffer).map(|length| (leader, length)));
         };
-        let term = self.ballot.term;
-        let length = wire::write_acknowledge(&acknowledge, term, buffer);
+        let length = acknowledge.write(self.ballot.term, buffer);
         if let Role::Follower(following) = &mut self.role
             && length.is_some()
         {
@@ -144,7 +143,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     #[cold]
     fn report_staged(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let length = self.write(Message::Staged(self.owed_staged()?), buffer)?;
+        let length = self.owed_staged()?.write(self.ballot.term, buffer)?;
         if let Role::Follower(following) = &mut self.role {
             following.owes_stage = false;
         }
@@ -161,7 +160,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let index = self.log.last_at_most(previous.term, limit).ok_or(Fault::Log)?;
         let hint = Position { term: self.log.term(index).ok_or(Fault::Log)?, index };
         let rejection = Reject { round, previous: previous.index, hint, standing: self.counted() };
-        let length = self.write(Message::Reject(rejection), buffer);
+        let length = rejection.write(self.ballot.term, buffer);
         if let Role::Follower(following) = &mut self.role
             && length.is_some()
         {
@@ -176,7 +175,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     #[cold]
     fn request(&mut self, buffer: &mut [u8]) -> Result<Sent, Fault> {
         let Some((peer, request)) = self.owed_request()? else { return Ok(None) };
-        let Some(length) = self.write(request, buffer) else { return Ok(None) };
+        let Some(length) = request.write(self.ballot.term, buffer) else { return Ok(None) };
         if let Role::PreCandidate(asking) | Role::Candidate(asking) = &mut self.role {
             asking.asked(peer);
         }
@@ -248,10 +247,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let Some(peer) = asking.next() else { return Ok(None) };
         let last = self.watermark.position(|index| self.log.term(index)).ok_or(Fault::Log)?;
         let request = VoteRequest { standing, attempt: asking.attempt, last };
-        Ok(Some((peer, Message::VoteRequest(request))))
-    }
-
-    pub(super) fn write(&self, message: Message<'_>, buffer: &mut [u8]) -> Option<usize> {
-        wire::write_message(self.ballot.term, &message, buffer)
+        Ok(Some((peer, request)))
     }
 }

@@ -13,9 +13,7 @@ mod kind;
 pub use self::decode::decode;
 pub(crate) use self::decode::{Opened, open};
 pub use self::encode::encode;
-pub(crate) use self::encode::{
-    behind_nonce, put_nonce, write_acknowledge, write_append, write_message,
-};
+pub(crate) use self::encode::{behind_nonce, put_nonce};
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 pub(crate) use self::kind::Kind;
 use crate::durable::Durable;
