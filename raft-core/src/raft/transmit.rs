@@ -39,14 +39,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             return None;
         }
         let nonce = self.nonce;
-        let served = self.serve(wire::behind_nonce(nonce, buffer));
-        let (peer, length) = served.unwrap_or_else(|fault| {
-            self.fail(fault);
-            None
-        })?;
-        let length = wire::put_nonce(nonce, buffer, length)?;
-        self.counters.sent = self.counters.sent.saturating_add(1);
-        Some((peer, length))
+        match self.serve(wire::behind_nonce(nonce, buffer)) {
+            Ok(None) => None,
+            Ok(Some((peer, length))) => {
+                let length = wire::put_nonce(nonce, buffer, length)?;
+                self.counters.sent = self.counters.sent.saturating_add(1);
+                Some((peer, length))
+            }
+            Err(fault) => {
+                self.fail(fault);
+                None
+            }
+        }
     }
 
     /// Whether there is something to transmit.

@@ -124,6 +124,7 @@ impl Append<'_> {
 }
 
 impl Acknowledge {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn write(&self, term: Term, buffer: &mut [u8]) -> Option<usize> {
         let settled = if self.settled { SETTLED } else { 0 };
         let flags = if self.short { SHORT } else { 0 } | settled | uncounted(self.standing);
