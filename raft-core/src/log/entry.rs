@@ -145,11 +145,11 @@ impl<'a> Entries<'a> {
     }
 
     /// The run without its first entry; gives that entry and its encoded length too.
-    pub fn split_first(self) -> Option<(Entry<'a>, u32, Self)> {
+    pub fn split_first(&self) -> Option<(Entry<'a>, u32, Self)> {
         let (entry, bytes) = read(self.previous, self.bytes)?;
         let length = u32::try_from(self.bytes.len() - bytes.len()).ok()?;
         let count = self.count.checked_sub(1)?;
-        Some((entry, length, Self { previous: entry.term, bytes, count, ..self }))
+        Some((entry, length, Self { previous: entry.term, bytes, count, ..*self }))
     }
 
     /// The entries, one by one.
@@ -163,32 +163,32 @@ impl<'a> Entries<'a> {
     }
 
     /// How many entries there are.
-    pub const fn len(self) -> u32 {
+    pub const fn len(&self) -> u32 {
         self.count
     }
 
     /// Whether there are none.
-    pub const fn is_empty(self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The encoded entries.
-    pub const fn bytes(self) -> &'a [u8] {
+    pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Whether there was a configuration among the entries that came in.
-    pub(crate) const fn configures(self) -> bool {
+    pub(crate) const fn configures(&self) -> bool {
         self.configures
     }
 
     /// The term of the last entry; of the one before the first if there are none.
-    pub const fn last_term(self) -> Term {
+    pub const fn last_term(&self) -> Term {
         self.last
     }
 
     /// The term of the entry before the first.
-    pub const fn previous_term(self) -> Term {
+    pub const fn previous_term(&self) -> Term {
         self.previous
     }
 }

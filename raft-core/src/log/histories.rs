@@ -83,7 +83,7 @@ impl History {
             entries.push(Kept { term, kind, body });
         }
         let Some(run) = sent.run(self.log.last().index.next(), u32::MAX, usize::MAX) else {
-            assert_eq!(self.log.follow(Entries::NONE), Some(0));
+            assert_eq!(self.log.follow(&Entries::NONE), Some(0));
             return;
         };
         let follows = self.random.below(2) == 0;

@@ -162,17 +162,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     ///
     /// The caller has made sure that the first one belongs after the last one here.
     pub fn extend(&mut self, entries: Entries<'_>) -> Option<u32> {
-        self.extend_with(entries, Reserve::Open)
+        self.extend_with(&entries, Reserve::Open)
     }
 
     /// Appends what a leader sent, as far as there is room, and takes no command into the reserve:
     /// its leader's clients must not keep this node from leading.
-    pub(crate) fn follow(&mut self, entries: Entries<'_>) -> Option<u32> {
+    pub(crate) fn follow(&mut self, entries: &Entries<'_>) -> Option<u32> {
         self.extend_with(entries, Reserve::Kept)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn extend_with(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
+    fn extend_with(&mut self, entries: &Entries<'_>, reserve: Reserve) -> Option<u32> {
         let (count, bytes) = (entries.len(), entries.bytes());
         if count == 0 {
             // What is before it need not be the last one here.
@@ -192,9 +192,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
 
     /// Near the end of the ring, or of the room, it is each entry's own size that decides.
     #[cold]
-    fn extend_singly(&mut self, entries: Entries<'_>, reserve: Reserve) -> Option<u32> {
+    fn extend_singly(&mut self, entries: &Entries<'_>, reserve: Reserve) -> Option<u32> {
         let before = self.count;
-        let (mut bytes, mut rest) = (entries.bytes(), entries);
+        let (mut bytes, mut rest) = (entries.bytes(), *entries);
         while let Some((entry, size, after)) = rest.split_first() {
             let reserve = if entry.kind == Kind::COMMAND { reserve } else { Reserve::Open };
             let Some(start) = self.place(size).filter(|&at| self.may_take(at, size, reserve))

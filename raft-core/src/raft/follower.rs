@@ -31,7 +31,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             self.following()?.refused = Some(append.previous);
             return Ok(());
         }
-        let held = self.hold(append.previous.index, append.entries)?;
+        let held = self.hold(append.previous.index, &append.entries)?;
         let following = self.following()?;
         following.refused = None;
         following.verified = following.verified.max(held);
@@ -77,8 +77,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Takes over what is new; gives the last index up to which the logs now agree.
     #[inline(always)] // Called from one place.
-    fn hold(&mut self, previous: Index, entries: Entries<'_>) -> Result<Index, Stop> {
-        let (mut index, mut rest) = (previous, entries);
+    fn hold(&mut self, previous: Index, entries: &Entries<'_>) -> Result<Index, Stop> {
+        let (mut index, mut rest) = (previous, *entries);
         while index < self.log.last().index {
             let Some((entry, _, after)) = rest.split_first() else { break };
             let here = index.next();
@@ -92,7 +92,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
             // Entries tell their terms by difference: these would say something else here.
             return Err(DropReason::Impossible.into());
         }
-        let taken = self.log.follow(rest).ok_or(Fault::Log)?;
+        let taken = self.log.follow(&rest).ok_or(Fault::Log)?;
         if taken < rest.len() {
             self.make_room()?;
         }
