@@ -115,24 +115,32 @@ impl Configuration {
     }
 
     /// `None` if these bytes are not a configuration, or more than one.
-    #[cold]
     pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut read = Self::default();
+        read.become_read(bytes)?;
+        Some(read)
+    }
+
+    /// The same where it is to be, for it is large; of no use if it gives `None`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn become_read(&mut self, bytes: &[u8]) -> Option<()> {
         let mut reader = Reader(bytes);
         let (members, settings) = (NodeSet::of_word(reader.word()?), reader.word()?);
-        let mut read = Self { settings, ..Self::default() };
+        *self = Self { settings, ..Self::default() };
         for id in members.iter() {
             let mut number = reader.number()?;
-            let Membership { incoming, outgoing, learners } = &mut read.membership;
-            for set in [incoming, outgoing, learners, &mut read.arriving, &mut read.leaving] {
+            let Membership { incoming, outgoing, learners } = &mut self.membership;
+            for set in [incoming, outgoing, learners, &mut self.arriving, &mut self.leaving] {
                 if number & 1 != 0 {
                     set.insert(id);
                 }
                 number >>= 1;
             }
-            read.name(id, Nonce(u32::try_from(number).ok()?))?;
+            self.name(id, Nonce(u32::try_from(number).ok()?))?;
         }
-        let whole = reader.0.is_empty() && read.membership.members() == members;
-        (whole && read.is_sound()).then_some(read)
+        let whole = reader.0.is_empty() && self.membership.members() == members;
+        (whole && self.is_sound()).then_some(())
     }
 
     /// Remembers the nonce of the next member, in the order of their ids.

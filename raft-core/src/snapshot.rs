@@ -147,7 +147,7 @@ impl<'a> Loader<'a> {
     }
 
     /// What stands before the machine's bytes: the configuration, and the format of what follows.
-    pub(crate) fn head(&mut self) -> Result<(Configuration, u16), LoadError> {
+    pub(crate) fn head(&mut self, configuration: &mut Configuration) -> Result<u16, LoadError> {
         let mut head = [0; HEAD_BYTES_MAX];
         let [version, length, ..] = self.part(&mut head, 2)? else {
             return Err(LoadError::Content);
@@ -156,10 +156,10 @@ impl<'a> Loader<'a> {
             return Err(LoadError::Format(u16::from(*version)));
         }
         let length = usize::from(*length);
-        let configuration = Configuration::read(self.part(&mut head, length)?);
-        let configuration = configuration.ok_or(LoadError::Content)?;
+        let read = configuration.become_read(self.part(&mut head, length)?);
+        read.ok_or(LoadError::Content)?;
         let format = self.part(&mut head, 2)?.first_chunk().ok_or(LoadError::Content)?;
-        Ok((configuration, u16::from_le_bytes(*format)))
+        Ok(u16::from_le_bytes(*format))
     }
 
     /// The checksum of all that is left.

@@ -3,7 +3,7 @@
 //! Storage promises whole records in order; that they fit together and into this node's memory is
 //! for this file to find out.
 
-use super::snapshot::{adds_up, restore};
+use super::snapshot::{adds_up, find_configuration, restore};
 use super::{FlushError, Node};
 use crate::config::{Config, ConfigError};
 use crate::configuration::Configuration;
@@ -219,8 +219,8 @@ where
         if !adds_up(storage, Part::Snapshot, &snapshot) {
             return Err(RecoverError::Snapshot(LoadError::Content));
         }
-        let found = super::snapshot::configuration(storage, Part::Snapshot, &snapshot);
-        kept.base_configuration = found.map_err(RecoverError::Snapshot)?;
+        find_configuration(storage, Part::Snapshot, &snapshot, &mut kept.base_configuration)
+            .map_err(RecoverError::Snapshot)?;
         kept.apply_fault = restore(storage, machine, &snapshot).err();
     }
     let last = log.last().index;

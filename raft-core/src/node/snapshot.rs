@@ -61,14 +61,14 @@ pub(super) fn adds_up<S: Storage>(storage: &mut S, part: Part, snapshot: &Snapsh
     found == Some(snapshot.checksum)
 }
 
-/// The configuration that stands before the machine's bytes.
-pub(super) fn configuration<S: Storage>(
+/// Finds the configuration that stands before the machine's bytes; gives these bytes' format.
+pub(super) fn find_configuration<S: Storage>(
     storage: &mut S,
     part: Part,
     snapshot: &Snapshot,
-) -> Result<Configuration, LoadError> {
-    let head = with_loader(storage, part, snapshot.bytes, |mut loader| loader.head());
-    Ok(head?.0)
+    found: &mut Configuration,
+) -> Result<u16, LoadError> {
+    with_loader(storage, part, snapshot.bytes, |mut loader| loader.head(found))
 }
 
 /// Makes the machine what the snapshot says it was.
@@ -78,7 +78,7 @@ pub(super) fn restore<S: Storage, M: Machine>(
     snapshot: &Snapshot,
 ) -> Result<(), ApplyFault> {
     let loaded = with_loader(storage, Part::Snapshot, snapshot.bytes, |mut loader| {
-        let (_, format) = loader.head()?;
+        let format = loader.head(&mut Configuration::default())?;
         if format > M::FORMAT {
             return Err(LoadError::Format(format));
         }
@@ -134,9 +134,10 @@ where
         let Some(term) = self.raft.log().term(index) else {
             return Err(CompactError::Flush(self.stop(Fault::Log)));
         };
-        let Some(configuration) = &self.raft.configuration_at(index) else {
+        let configuration = &mut Configuration::default();
+        if self.raft.find_configuration(index, configuration).is_none() {
             return Err(CompactError::Flush(self.stop(Fault::Log)));
-        };
+        }
         let measured = save(configuration, &self.machine, Saver::new(&mut |_, _| Some(())));
         let (bytes, checksum) = measured.unwrap_or((u32::MAX, 0));
         let most_bytes = self.raft.snapshot_bytes_max();
@@ -162,7 +163,7 @@ where
         }
         self.storage_outcome(written).map_err(CompactError::Flush)?;
         self.oversize = None;
-        let compacted = self.raft.compacted(snapshot);
+        let compacted = self.raft.compacted(snapshot, configuration);
         compacted.map_err(|fault| CompactError::Flush(self.stop(fault)))
     }
 
@@ -170,20 +171,20 @@ where
     /// Everything that storage was given is flushed.
     pub(super) fn install(&mut self) -> Result<(), FlushError<S::Error>> {
         let Some(snapshot) = self.raft.staged() else { return Ok(()) };
-        let configuration = match configuration(&mut self.storage, Part::Stage, &snapshot) {
-            Ok(configuration) => configuration,
-            Err(error) => {
-                // It can't be followed by this version, not even in who its members are.
-                Stage::hold_back(self.raft.stage_mut());
-                self.stop_applying(ApplyFault::Snapshot(snapshot.last.index, error));
-                return Ok(());
-            }
-        };
+        let mut configuration = Configuration::default();
+        let found =
+            find_configuration(&mut self.storage, Part::Stage, &snapshot, &mut configuration);
+        if let Err(error) = found {
+            // It can't be followed by this version, not even in who its members are.
+            Stage::hold_back(self.raft.stage_mut());
+            self.stop_applying(ApplyFault::Snapshot(snapshot.last.index, error));
+            return Ok(());
+        }
         let written = self.storage.write(Record::Snapshot(snapshot));
         self.storage_outcome(written)?;
         let flushed = self.storage.flush();
         self.storage_outcome(flushed)?;
-        self.raft.installed(snapshot, configuration);
+        self.raft.installed(snapshot, &configuration);
         self.applied = self.applied.max(snapshot.last.index);
         if self.apply_fault.is_none()
             && let Err(fault) = restore(&mut self.storage, &mut self.machine, &snapshot)
@@ -231,8 +232,9 @@ where
     fn transmit_chunk(&mut self, buffer: &mut [u8]) -> Option<(NodeId, usize)> {
         if let Some(snapshot) = self.raft.wants_check() {
             // One that was taken before this node knew any member says nothing to others.
-            let names = configuration(&mut self.storage, Part::Snapshot, &snapshot)
-                .is_ok_and(|it| !it.membership.incoming.is_empty());
+            let (storage, mut found) = (&mut self.storage, Configuration::default());
+            let head = find_configuration(storage, Part::Snapshot, &snapshot, &mut found);
+            let names = head.is_ok() && !found.membership.incoming.is_empty();
             let sound = names && adds_up(&mut self.storage, Part::Snapshot, &snapshot);
             self.raft.checked(sound);
         }

@@ -23,7 +23,7 @@ pub(crate) fn latest<B: AsRef<[u8]> + AsMut<[u8]>>(
     while index > log.base().index {
         let entry = log.get(index)?;
         if entry.kind == Kind::CONFIGURATION {
-            *found = Configuration::read(entry.body)?;
+            found.become_read(entry.body)?;
             return Some(index);
         }
         index = index.previous();
@@ -40,17 +40,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let (id, nonce) = (self.config.id, Some(self.nonce));
         let votes =
             |it: &Configuration| it.membership.voters().contains(id) && it.nonce(id) == nonce;
-        let before = || self.configuration_at(self.configured_at.previous());
-        votes(&self.configuration)
-            || (self.configured_at > self.committed && before().as_ref().is_some_and(votes))
+        let voted = || {
+            let (mut before, index) = (Configuration::default(), self.configured_at.previous());
+            self.find_configuration(index, &mut before).is_some() && votes(&before)
+        };
+        votes(&self.configuration) || (self.configured_at > self.committed && voted())
     }
 
     /// What was in force when the entry at `index` was the last one. `None` outside the log.
     #[cold]
-    pub(crate) fn configuration_at(&self, index: Index) -> Option<Configuration> {
-        let mut found = Configuration::default();
-        latest(&self.log, &self.base_configuration, index, &mut found)?;
-        Some(found)
+    pub(crate) fn find_configuration(&self, index: Index, found: &mut Configuration) -> Option<()> {
+        latest(&self.log, &self.base_configuration, index, found).map(|_| ())
     }
 
     /// The log has gained or lost a configuration: the latest one holds.
@@ -83,8 +83,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         } else if !self.ballot.admitted {
             // Where members change all the time, the latest one may never be committed yet. An
             // earlier one is no reason to take anything back: a restart forgets the commit.
-            let known = self.configuration_at(self.applicable());
-            self.ballot.admitted = known.is_some_and(|it| it.admits(self.nonce, &self.config));
+            let mut known = Configuration::default();
+            self.ballot.admitted = self.find_configuration(self.applicable(), &mut known).is_some()
+                && known.admits(self.nonce, &self.config);
         }
     }
 
@@ -100,8 +101,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// The log has another base now, where this configuration was in force.
-    pub(crate) fn adopt_base(&mut self, configuration: Configuration) -> Result<(), Fault> {
-        self.base_configuration = configuration;
+    pub(crate) fn adopt_base(&mut self, configuration: &Configuration) -> Result<(), Fault> {
+        self.base_configuration.clone_from(configuration);
         self.settle_configuration()?;
         self.judge();
         Ok(())

@@ -105,9 +105,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// Storage was given a snapshot of the machine: what is in it may go, but for what followers
     /// that are not far behind may still need.
-    pub(crate) fn compacted(&mut self, snapshot: Snapshot) -> Result<(), Fault> {
+    pub(crate) fn compacted(
+        &mut self,
+        snapshot: Snapshot,
+        configuration: &Configuration,
+    ) -> Result<(), Fault> {
         let last = snapshot.last.index;
-        self.base_configuration = self.configuration_at(last).ok_or(Fault::Log)?;
+        self.base_configuration.clone_from(configuration);
         let bytes_max = self.snapshots.bytes_max;
         let snapshots = Snapshots::new(snapshot, None, bytes_max);
         self.snapshots = Snapshots { unflushed: true, ..snapshots };
@@ -164,7 +168,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// The stage has durably taken the place of the snapshot.
-    pub(crate) fn installed(&mut self, snapshot: Snapshot, configuration: Configuration) {
+    pub(crate) fn installed(&mut self, snapshot: Snapshot, configuration: &Configuration) {
         note!("node {} has a snapshot up to {}", self.config.id.0, snapshot.last.index.0);
         let Position { term, index } = snapshot.last;
         let bytes_max = self.snapshots.bytes_max;
