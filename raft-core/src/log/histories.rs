@@ -88,7 +88,7 @@ impl History {
         };
         let follows = self.random.below(2) == 0;
         let start = self.log.clone();
-        let taken = if follows { self.log.follow(run) } else { self.log.extend(run) };
+        let taken = if follows { self.log.follow(&run) } else { self.log.extend(run) };
         let (most, after) = (taken.unwrap() as usize, core::mem::replace(&mut self.log, start));
         for (place, entry) in entries.into_iter().enumerate() {
             let one = sent.run(self.log.last().index.next(), 1, usize::MAX).unwrap();
