@@ -121,6 +121,7 @@ impl<'a> Entries<'a> {
     pub const NONE: Self = Self::trusted(Term::ZERO, Term::ZERO, &[], 0);
 
     /// Checks bytes that come from outside: the gate of the log.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn parse(previous: Term, bytes: &'a [u8]) -> Option<Self> {
         let (mut term, mut rest, mut count, mut configures) = (previous, bytes, 0, false);
         while !rest.is_empty() {

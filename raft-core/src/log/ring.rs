@@ -151,6 +151,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
     }
 
     /// Takes the bytes at `start` in as the next entries, of which there is one at least.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn count_in_run(&mut self, entries: &Entries<'_>, start: u32) -> Option<()> {
         let (mut number, mut index) = (self.wrap_slot(self.count), self.last.index);
         let (mut term, mut rest) = (entries.previous_term(), entries.bytes());

@@ -24,7 +24,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     }
 
     /// An append of this term.
-    #[inline(never)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn appended(&mut self, from: NodeId, append: &Append<'_>) -> Result<(), Stop> {
         self.follow(from)?.hear(append.round);
         if !self.meets(append.previous) {
