@@ -82,9 +82,9 @@ pub(crate) struct Raft<B: AsRef<[u8]> + AsMut<[u8]>> {
     configuration: Configuration,
     /// Where it stands; at the log's base if no entry says.
     configured_at: Index,
+    counters: Counters,
     clock: Clock,
     snapshots: Snapshots,
-    counters: Counters,
     reads: Reads,
     pre_grant: PreGrant,
     term_guard: TermGuard,
