@@ -197,7 +197,8 @@ fn a_machine_that_panics_stops_its_node_and_everyone_there_is_told() {
 
 #[test]
 fn a_leaders_disk_mutes_nobody() {
-    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    // So long that a busy machine elects nobody meanwhile.
+    let mut cluster = Cluster::start(Means::Local, 3, Settings::SLOW);
     let leader = cluster.leader();
     let server = Arc::clone(cluster.server(leader));
     server.propose(&Command::Mark(1, "")).unwrap();
