@@ -34,6 +34,8 @@ pub enum StartError {
     LogTooSmall,
     /// The storage failed, or can't be what this node goes on from, in its own words.
     Storage(String),
+    /// The machine panicked when it was restored, and said this.
+    Panicked(String),
     /// The system refused a thread, or something to wait on.
     System(std::io::Error),
 }
@@ -143,6 +145,7 @@ impl fmt::Display for StartError {
             }
             Self::LogTooSmall => write!(f, "log_bytes is too small for what the storage holds"),
             Self::Storage(words) => write!(f, "the storage can't be used: {words}"),
+            Self::Panicked(words) => write!(f, "the machine panicked: {words}"),
             Self::System(error) => write!(f, "the system refused: {error}"),
         }
     }

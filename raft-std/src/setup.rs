@@ -7,7 +7,7 @@
 use crate::HostMachine;
 use crate::commands::Batches;
 use crate::errors::StartError;
-use crate::host::{Host, Shared, Stack};
+use crate::host::{Host, Shared, Stack, words_of};
 use crate::links::Links;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -19,6 +19,7 @@ use raft_core::{
     RecoverError, Sessions, format,
 };
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -125,7 +126,11 @@ impl Setup {
         links.start(&shared.waker).map_err(StartError::System)?;
         let log = vec![0; self.settings.log_bytes];
         let machine = Sessions::new(Batches(machine), life);
-        let node = Node::recover(config, log, storage, machine).map_err(refused)?;
+        // The machine restores itself in there.
+        let recover = AssertUnwindSafe(|| Node::recover(config, log, storage, machine));
+        let recovered = catch_unwind(recover)
+            .map_err(|panic| StartError::Panicked(words_of(panic.as_ref())))?;
+        let node = recovered.map_err(refused)?;
         let most_bytes = self.settings.command_bytes_max();
         let host = Host::new(node, Arc::clone(&shared), links, self.settings.tick, most_bytes);
         let (mut host, id) = (Box::new(host), self.id);

@@ -157,6 +157,21 @@ fn a_snapshot_is_taken_on_request_if_there_is_anything_new() {
 }
 
 #[test]
+fn a_server_with_nothing_to_do_sleeps() {
+    let cluster = Cluster::start(Means::Udp, 3, settings());
+    let leader = cluster.leader();
+    mark(&cluster, leader, 1);
+    cluster.agreed();
+    let turns = || cluster.servers().map(|it| it.status().unwrap().turns).collect::<Vec<_>>();
+    let before = turns();
+    std::thread::sleep(Duration::from_secs(1));
+    for (before, now) in before.into_iter().zip(turns()) {
+        // Some twenty heartbeats, each with its answers, and an election if it must be.
+        assert!(now - before < 400, "{} turns", now - before);
+    }
+}
+
+#[test]
 fn commands_may_be_as_long_as_stated_and_no_longer() {
     let cluster = Cluster::start(Means::Udp, 3, settings());
     let (leader, follower) = (cluster.leader(), cluster.followers()[0]);

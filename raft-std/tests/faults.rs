@@ -2,10 +2,14 @@
 
 mod common;
 
-use common::{Cluster, Command, Disk, Marks, Means, PATIENCE, assert_once, settings, wait_until};
-use raft_std::{
-    AdminError, Memory, NodeId, ProposeError, ReadError, Server, Settings, StartError, Stopped,
+use common::{
+    Cluster, Command, Disk, Marks, Means, PATIENCE, Path, assert_once, settings, wait_until,
 };
+use raft_std::{
+    AdminError, LoadError, Loader, Machine, Memory, NodeId, ProposeError, ReadError, Saver, Server,
+    Settings, StartError, Stopped,
+};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -193,6 +197,87 @@ fn a_machine_that_panics_stops_its_node_and_everyone_there_is_told() {
     cluster.restart(fragile);
     cluster.server(fragile).propose(&Command::Mark(100, "")).unwrap();
     assert_once(&cluster.agreed());
+}
+
+/// A machine of an older version, which does not know what others do.
+#[derive(Default)]
+struct Older(u64);
+
+impl Machine for Older {
+    /// The first kind of [`Command`], and nothing else.
+    type Command<'a> = OlderCommand<'a>;
+    type Output = (u64, usize);
+
+    fn apply(&mut self, OlderCommand::Mark(number, _): OlderCommand<'_>) -> (u64, usize) {
+        self.0 += 1;
+        (number, 0)
+    }
+
+    fn save(&self, saver: &mut Saver<'_>) {
+        saver.value(&self.0);
+    }
+
+    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+        self.0 = loader.value()?;
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum OlderCommand<'a> {
+    Mark(u64, &'a str),
+}
+
+#[test]
+fn a_machine_that_does_not_know_a_command_answers_nothing_more_and_its_node_votes_on() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    let (leader, older, gone) = (cluster.leader(), cluster.followers()[0], cluster.followers()[1]);
+    cluster.kill(older);
+    let path = Path::new(older, cluster.transport(older), Arc::clone(&cluster.weather));
+    let setup = Server::without_address(older).settings(settings()).patience(PATIENCE);
+    let storage = cluster.host(older).storage.clone();
+    let server = setup.transport(path).start(storage, Older::default()).unwrap();
+    server.propose(&OlderCommand::Mark(1, "")).unwrap();
+    cluster.server(leader).propose(&Command::Fall).unwrap();
+    let why = wait_until("it to know that", || server.stopped());
+    assert!(matches!(why, Stopped::Apply(_)), "{why}");
+    let refused = server.propose(&OlderCommand::Mark(2, ""));
+    assert_eq!(refused, Err(ProposeError::Stopped(why.clone())));
+    assert_eq!(server.read(|_| ()), Err(ReadError::Stopped(why)));
+    // Without its word there is no quorum now.
+    cluster.kill(gone);
+    cluster.server(leader).propose(&Command::Mark(3, "")).unwrap();
+    let before = server.status().unwrap().turns;
+    thread::sleep(Duration::from_millis(500));
+    let turns = server.status().unwrap().turns - before;
+    assert!(turns < 200, "it sleeps, and woke {turns} times");
+}
+
+#[test]
+fn a_machine_that_panics_when_it_is_restored_is_no_start() {
+    struct Broken;
+    impl Machine for Broken {
+        type Command<'a> = ();
+        type Output = ();
+        fn apply(&mut self, (): ()) {}
+        fn save(&self, saver: &mut Saver<'_>) {
+            saver.value(&1_u8);
+        }
+        fn restore(&mut self, _: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
+            panic!("not this one");
+        }
+    }
+    let memory = Memory::new(settings().log_bytes, 4096).unwrap();
+    let setup = || Server::without_address(NodeId(1)).settings(settings()).patience(PATIENCE);
+    let found = setup().found(common::CLUSTER, &[NodeId(1)]);
+    let server = found.start(memory.clone(), Broken).unwrap();
+    server.propose(&()).unwrap();
+    server.compact().unwrap();
+    drop(server);
+    let Err(StartError::Panicked(words)) = setup().start(memory, Broken) else {
+        panic!("started");
+    };
+    assert_eq!(words, "not this one");
 }
 
 #[test]

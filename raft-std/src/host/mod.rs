@@ -55,6 +55,8 @@ pub struct HostStatus {
     pub links: LinkCounters,
     /// How many commands and reads wait for their answers.
     pub waiting: usize,
+    /// How often the thread woke up and looked at everything.
+    pub turns: u64,
 }
 
 /// Everything that belongs to the consensus thread.
@@ -66,6 +68,9 @@ pub(crate) struct Host<S, M: HostMachine> {
     ticks: Ticks,
     /// The flush that is on its way.
     flushing: Option<FlushToken>,
+    /// Whether the machine can follow, and so answer.
+    answers: bool,
+    turns: u64,
     proposals: Proposals<M::Output>,
     reads: Reads<M>,
     changes: Changes,
@@ -92,6 +97,8 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             links,
             ticks: Ticks::new(tick, now),
             flushing: None,
+            answers: true,
+            turns: 0,
             proposals: Proposals::new(id, command_bytes_max),
             reads: Reads::new(),
             changes: Changes::default(),
@@ -123,6 +130,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
     }
 
     fn turn(&mut self) -> Result<(), Stopped> {
+        self.turns += 1;
         // Before anything else: whoever was asleep must know it.
         let now = clock::now();
         self.node.advance(self.ticks.take(now));
@@ -175,10 +183,8 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
 
     fn take_request(&mut self, request: Request<M>) -> Result<(), Stopped> {
         match request {
-            Request::Command(command) if self.shared.stopped().is_none() => {
-                self.proposals.push(command);
-            }
-            Request::Read(job) if self.shared.stopped().is_none() => self.reads.push(job),
+            Request::Command(command) if self.answers => self.proposals.push(command),
+            Request::Read(job) if self.answers => self.reads.push(job),
             // The machine answers nothing more, and whoever asked is told so.
             Request::Command(_) | Request::Read(_) => {}
             Request::Transfer(to, answer) => self.changes.transfer(to, answer, &mut self.node),
@@ -204,6 +210,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             configuration: self.node.configuration().clone(),
             links: self.links.counters(),
             waiting: self.shared.waiting(),
+            turns: self.turns,
         }
     }
 
@@ -260,6 +267,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             match event {
                 Event::Stopped(fault) => return Err(Stopped::Fault(fault)),
                 Event::ApplyStopped(fault) => {
+                    self.answers = false;
                     self.shared.mark(Stopped::Apply(fault));
                     self.proposals.clear();
                     self.reads.clear();

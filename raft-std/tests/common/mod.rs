@@ -199,7 +199,7 @@ impl Cluster {
         })
     }
 
-    fn transport(&self, id: NodeId) -> Box<dyn Transport> {
+    pub fn transport(&self, id: NodeId) -> Box<dyn Transport> {
         let peers = self.nodes.iter().filter(|host| host.id != id);
         let own = self.address(id);
         match self.means {
