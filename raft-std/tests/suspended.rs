@@ -1,8 +1,8 @@
 //! A process that is stopped, like a laptop that sleeps: what it says when it goes on.
 //!
-//! The leader is a process of its own, stopped for longer than others wait. When it goes on, only its
-//! clock tells that there may be another leader: nothing is heard from there for a while. It must
-//! serve nothing that is old by now, lease or not, and nobody is to be elected because of it.
+//! The leader is a process of its own, stopped for longer than others wait. When it goes on, only
+//! its clock tells that there may be another leader: nothing is heard from there for a while. It
+//! must serve nothing that is old by now, lease or not, and nobody is to be elected because of it.
 
 #![cfg(unix)]
 
