@@ -4,6 +4,7 @@
 //! whatever is missing up to its number has rotted. Each copy is a sector of its own, 4096 bytes
 //! apart, so that no block of a disk holds both.
 
+use super::batch::NUMBER_LIMIT;
 use super::error::WalError;
 use super::files::{Files, read_up_to};
 use super::item::BallotForm;
@@ -50,7 +51,7 @@ pub(super) fn read(files: &dyn Files, names: &[String]) -> Result<Slots, WalErro
     for (copy, place) in slots.copies.iter_mut().zip(PLACES) {
         let bytes = read_up_to(&*file, place, SECTOR_BYTES);
         match sector::read(sector::BALLOT, &bytes.map_err(WalError::of("read", NAME))?) {
-            Ok(slot) => *copy = Some(slot),
+            Ok(slot) => *copy = Some(slot).filter(|slot: &Slot| slot.number < NUMBER_LIMIT),
             Err(Unfit::Damaged) => {}
             Err(Unfit::Version(version)) => {
                 return Err(WalError::UnknownFormat { file: NAME.to_owned(), version });

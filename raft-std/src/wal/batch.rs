@@ -20,6 +20,8 @@ use super::sector::{SECTOR_BYTES, padded};
 const MAGIC: [u8; 4] = *b"rafb";
 /// Before the items.
 pub(super) const HEAD_BYTES: usize = 32;
+/// Numbers, of batches and of files, are below this: nobody writes so many.
+pub(super) const NUMBER_LIMIT: u64 = 1 << 62;
 
 /// A batch that was found whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +83,7 @@ fn read_head(bytes: &[u8], salt: u32) -> Option<(Head, &[u8])> {
         from: u64::from_le_bytes(*from),
         items_sum: u32::from_le_bytes(*fields.first_chunk()?),
     };
-    Some((head, rest))
+    (head.number < NUMBER_LIMIT && head.from <= head.number).then_some((head, rest))
 }
 
 /// The batch that the bytes begin with, if it is whole.

@@ -101,3 +101,61 @@ impl Fold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::{BallotForm, Numbered};
+    use super::*;
+    use raft_core::{Position, Snapshot, Term};
+    use raft_simulator::random::Random;
+
+    /// Items that fit to nothing, numbers at their ends among them.
+    fn items(random: &mut Random) -> Vec<u8> {
+        let mut items = Vec::new();
+        for _ in 0..=random.below(5) {
+            let ends = [0, 1, 2, 3, 5, 8, u64::MAX - 1, u64::MAX];
+            let mut number = || random.pick(&ends);
+            let position = Position { term: Term(number() as u32), index: Index(number()) };
+            let snapshot = Snapshot { last: position, bytes: 9, checksum: 9 };
+            let of = Numbered { number: number(), snapshot };
+            let held = Held { number: number(), bytes: number() as u32, checksum: 1 };
+            let last = Index(number());
+            let entries: &[u8] = random.pick(&[&[0x10, 7], &[0x11, 1, 7, 0x10, 7], &[0xFF], &[]]);
+            let bytes = entries.len() as u32;
+            let state = State { base: position, last, stage: Some((of, held)), ..State::default() };
+            let item = match random.below(8) {
+                0..3 => Item::Entries { after: position, committed: Index(1), bytes },
+                3 => Item::Base(position),
+                4 => Item::Snapshot { of, restarts: bytes == 0 },
+                5 => Item::State(state),
+                6 => Item::Held(held),
+                _ => Item::Ballot(BallotForm::default()),
+            };
+            let entries = if matches!(item, Item::Entries { .. }) { entries } else { &[] };
+            item::push(&mut items, &item, entries).expect("a short item");
+        }
+        items
+    }
+
+    #[test]
+    fn nothing_in_a_sound_batch_makes_it_panic() {
+        let mut random = Random::new(1, 1);
+        let (mut runs, mut cut) = (0, 0);
+        for _ in 0..20_000 {
+            let mut fold = Fold::new(1);
+            for _ in 0..4 {
+                let mut items = items(&mut random);
+                if random.below(3) == 0 {
+                    let at = random.below(items.len() as u32) as usize;
+                    items[at] = random.next() as u8;
+                }
+                let number = fold.next + u64::from(random.below(2));
+                fold.take(&Batch { number, from: number, items: &items });
+            }
+            runs += fold.runs.iter().count();
+            cut += u32::from(!fold.runs.settle(fold.state.base));
+            fold.runs.hold(fold.state.base, Position { term: Term(1), index: fold.state.last });
+        }
+        assert!(runs > 1000 && cut > 1000, "{runs} {cut}");
+    }
+}

@@ -8,6 +8,7 @@
 //! A stage is `stage-` and its number; when the log says, durably, that it counts, it is renamed to
 //! `snapshot-` and the number. How much of a stage is there stands in the log, with a checksum.
 
+use super::batch::NUMBER_LIMIT;
 use super::error::WalError;
 use super::files::{Contents, Files, read_up_to};
 use super::item::{Held, Numbered};
@@ -31,7 +32,7 @@ pub(super) fn name(kind: &str, number: u64) -> String {
 /// The number in a name of that kind.
 pub(super) fn number(kind: &str, name: &str) -> Option<u64> {
     let digits = name.strip_prefix(kind).filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok()
+    u64::from_str_radix(digits, 16).ok().filter(|number| *number < NUMBER_LIMIT)
 }
 
 /// A file of content that is open.

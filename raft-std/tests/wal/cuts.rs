@@ -53,6 +53,25 @@ fn the_power_may_fail_in_any_operation() {
 }
 
 #[test]
+fn the_power_may_fail_while_more_is_written_than_the_flush_covers() {
+    let (mut cases, mut went) = (0, 0);
+    for seed in 200..1400 {
+        let disk = Disk::default();
+        let mut random = Random::new(seed, 5);
+        disk.fail(1 + random.below(160), Fault::Power);
+        let mut history = History::new(seed, disk.clone());
+        history.overlaps = true;
+        went += u32::from(history.run(STEPS).is_ok());
+        cases += 1;
+        history.wal = None;
+        history.disk = disk.cut(&mut random);
+        history.start().expect("what is left is enough");
+    }
+    println!("{cases} power cuts beside a flush under way");
+    assert!(went < cases / 10, "in {went} nothing failed");
+}
+
+#[test]
 fn any_operation_may_fail_and_nothing_goes_on_after_that() {
     let mut cases = 0;
     for seed in 100..112 {

@@ -180,6 +180,28 @@ fn several_bytes_may_rot_at_once() {
 }
 
 #[test]
+fn only_the_last_flush_can_be_taken_for_torn() {
+    let scene = Scene::new();
+    let names = scene.disk.names();
+    let log = names.iter().rfind(|name| name.starts_with("log")).expect("a log");
+    let bytes = scene.disk.bytes(log);
+    let begins = (0..bytes.len()).step_by(SECTOR_BYTES).rev();
+    let last: Vec<_> = begins.filter(|at| bytes[*at..].starts_with(b"rafb")).take(3).collect();
+    // What stands in it, or before that: where a head is left, it speaks for those before it.
+    for (places, expected) in [
+        (vec![last[0] + 33], "the last flush counts as torn"),
+        (vec![last[0] + 9], "the last flush counts as torn"),
+        (vec![last[0] + 33, last[1] + 33], "entries are lost"),
+        (vec![last[0] + 33, last[1] + 9], "entries are lost"),
+        (vec![last[0] + 33, last[1] + 9, last[2] + 9], "entries are lost"),
+    ] {
+        let disk = scene.disk.copy();
+        disk.change(log, |bytes| places.iter().for_each(|at| bytes[*at] ^= 1));
+        assert_eq!(scene.judge(&disk, &format!("{log} at {places:?}")), expected);
+    }
+}
+
+#[test]
 fn each_file_may_go_or_end_early() {
     let scene = Scene::new();
     let mut tally = BTreeMap::new();
