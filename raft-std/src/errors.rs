@@ -28,7 +28,8 @@ pub enum StartError {
     BallotLost,
     /// The storage is that of this node.
     OtherNode(NodeId),
-    /// The cluster was founded with another `election_timeout`, `frame_bytes` or machine.
+    /// The cluster was founded with another `tick`, `election_timeout`, `frame_bytes`,
+    /// `snapshot_bytes_max` or machine.
     UnequalSettings,
     /// The storage holds more entries than `log_bytes` has room for: give it as much as before.
     LogTooSmall,
@@ -141,7 +142,8 @@ impl fmt::Display for StartError {
             Self::BallotLost => write!(f, "the storage lost its ballot: wipe it, and join anew"),
             Self::OtherNode(id) => write!(f, "id is another; the storage is that of node {}", id.0),
             Self::UnequalSettings => {
-                write!(f, "the cluster has another election_timeout, frame_bytes or machine")
+                let keys = "tick, election_timeout, frame_bytes, snapshot_bytes_max";
+                write!(f, "the cluster has another machine, or another of these: {keys}")
             }
             Self::LogTooSmall => write!(f, "log_bytes is too small for what the storage holds"),
             Self::Storage(words) => write!(f, "the storage can't be used: {words}"),

@@ -23,6 +23,9 @@ pub struct Settings {
     /// What everything that two nodes say to each other must fit into, commands above all. The same
     /// on every node.
     pub frame_bytes: u32,
+    /// The longest snapshot of the machine, for which every node's storage has room. The same on
+    /// every node; 0 if each storage says for itself, and may be sent one that is too long for it.
+    pub snapshot_bytes_max: u32,
     /// Allows [`Read::Lease`](crate::Read::Lease): by how many thousandths a clock may run too fast
     /// or too slow, on any node of the cluster. No clock may ever jump ahead.
     pub lease_drift: Option<u32>,
@@ -48,6 +51,7 @@ impl Settings {
         heartbeat: Duration::from_millis(50),
         log_bytes: 4 << 20,
         frame_bytes: 1194,
+        snapshot_bytes_max: 0,
         lease_drift: None,
     };
 
@@ -107,6 +111,7 @@ impl Settings {
             window_bytes: 64 * 1024,
             frame_bytes: self.frame_bytes,
             machine_shape: shape,
+            snapshot_bytes_max: self.snapshot_bytes_max,
             tick_micros: u32::try_from(self.tick.as_micros()).unwrap_or(u32::MAX),
             keep_entries: 4096,
             pace_bytes: 128 * 1024,

@@ -10,7 +10,7 @@ use crate::errors::StartError;
 use crate::host::{Host, Shared, Stack, words_of};
 use crate::links::Links;
 use crate::server::Server;
-use crate::settings::Settings;
+use crate::settings::{BadSetting, Settings};
 use crate::storage::HostStorage;
 use crate::transport::{Transport, Udp};
 use crate::waker::Waker;
@@ -130,7 +130,7 @@ impl Setup {
         let recover = AssertUnwindSafe(|| Node::recover(config, log, storage, machine));
         let recovered = catch_unwind(recover)
             .map_err(|panic| StartError::Panicked(words_of(panic.as_ref())))?;
-        let node = recovered.map_err(refused)?;
+        let node = recovered.map_err(|error| refused(error, &self.settings))?;
         let most_bytes = self.settings.command_bytes_max();
         let host = Host::new(node, Arc::clone(&shared), links, self.settings.tick, most_bytes);
         let (mut host, id) = (Box::new(host), self.id);
@@ -183,13 +183,18 @@ fn identity<S: HostStorage>(storage: &mut S) -> Result<Option<Identity>, StartEr
     if lost { Err(StartError::BallotLost) } else { Ok(found) }
 }
 
-fn refused<E: std::fmt::Debug>(error: RecoverError<E>) -> StartError {
+fn refused<E: std::fmt::Debug>(error: RecoverError<E>, settings: &Settings) -> StartError {
     match error {
         RecoverError::Blank => StartError::Blank,
         RecoverError::BallotLost => StartError::BallotLost,
         RecoverError::OtherNode(id) => StartError::OtherNode(id),
         RecoverError::UnequalSettings => StartError::UnequalSettings,
         RecoverError::LogTooSmall => StartError::LogTooSmall,
+        RecoverError::SnapshotExceedsStorage { most_bytes } => StartError::Setting(BadSetting {
+            key: "snapshot_bytes_max",
+            value: settings.snapshot_bytes_max.to_string(),
+            allowed: format!("at most {most_bytes}, for which this storage has room"),
+        }),
         error => StartError::Storage(format!("{error:?}")),
     }
 }

@@ -135,6 +135,23 @@ fn commands_come_true_once_in_a_storm_over_udp() {
 }
 
 #[test]
+fn garbage_is_counted_and_harms_nobody() {
+    let mut cluster = Cluster::start(Means::Local, 3, settings());
+    cluster.leader();
+    cluster.weather.damaged.store(20, Ordering::Relaxed);
+    let told = under_load(&mut cluster, |_| thread::sleep(Duration::from_secs(1)));
+    cluster.weather.damaged.store(0, Ordering::Relaxed);
+    assert!(told.applied.len() > 100, "only {} commands", told.applied.len());
+    told.assert_true(&cluster.agreed());
+    for server in cluster.servers() {
+        let status = server.status().unwrap();
+        assert!(status.links.refused > 1000, "{:?}", status.links);
+        // What got through was whole: a bit that is flipped twice is as before.
+        assert_eq!(status.node.counters.dropped(raft_core::DropReason::Malformed), 0);
+    }
+}
+
+#[test]
 fn servers_end_under_load_and_everyone_is_told() {
     let mut cluster = Cluster::start(Means::Local, 3, settings());
     let leader = cluster.leader();

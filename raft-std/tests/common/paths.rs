@@ -13,6 +13,8 @@ pub struct Weather {
     pub lost: AtomicU32,
     pub doubled: AtomicU32,
     pub late: AtomicU32,
+    /// How many damaged copies come with each datagram.
+    pub damaged: AtomicU32,
     /// Nodes that hear and are heard by nobody, as bits.
     pub cut: AtomicU32,
     /// What was lost, doubled and late so far.
@@ -62,13 +64,37 @@ impl Path {
 
     /// Whether something strikes that does so in so many of a hundred cases.
     fn strikes(&mut self, rate: u32) -> bool {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        let strikes = self.state % 100 < u64::from(rate);
+        let strikes = draw(&mut self.state) % 100 < u64::from(rate);
         self.weather.struck.fetch_add(u64::from(strikes), Ordering::Relaxed);
         strikes
     }
+}
+
+fn draw(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// A copy that is cut, longer, another altogether, or has a few other bytes.
+fn damaged(datagram: &[u8], state: &mut u64) -> Vec<u8> {
+    let mut copy = datagram.to_vec();
+    let place = draw(state) as usize;
+    match draw(state) % 4 {
+        0 => copy.truncate(place % datagram.len().max(1)),
+        1 => copy.extend((0..place % 64).map(|_| draw(state) as u8)),
+        2 => copy.iter_mut().for_each(|byte| *byte = draw(state) as u8),
+        _ => {
+            for _ in 0..=place % 4 {
+                let places = copy.len().max(1) as u64;
+                if let Some(byte) = copy.get_mut((draw(state) % places) as usize) {
+                    *byte ^= 1 << (draw(state) % 8);
+                }
+            }
+        }
+    }
+    copy
 }
 
 impl Transport for Path {
@@ -120,9 +146,13 @@ impl Transport for Path {
 
     fn receive(&mut self, each: &mut dyn FnMut(NodeId, &[u8])) {
         let (weather, own) = (Arc::clone(&self.weather), self.id);
+        let state = &mut self.state;
         self.under.receive(&mut |from, datagram| {
             if !weather.is_cut(own) && !weather.is_cut(from) {
                 each(from, datagram);
+                for _ in 0..weather.damaged.load(Ordering::Relaxed) {
+                    each(from, &damaged(datagram, state));
+                }
             }
         });
     }
