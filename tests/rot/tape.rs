@@ -1,7 +1,9 @@
 //! Storage that only grows, record by record, of which any one may come to be unreadable: what a
 //! log in flash or in a file is like, with everything in it that was ever written.
 
-use raft_core::{Ballot, Identity, Index, Loss, Part, Position, Record, Snapshot, Storage};
+use raft_core::{
+    Ballot, Entries, Identity, Index, Loss, Part, Position, Record, Snapshot, Storage,
+};
 
 /// A record of its own.
 #[derive(Clone, Debug)]
@@ -57,6 +59,10 @@ impl Owned {
 #[derive(Clone, Default)]
 pub struct Tape {
     pub records: Vec<Owned>,
+    /// With more records than this it wants the log anew.
+    pub most_records: Option<usize>,
+    /// How often it was written anew.
+    pub renewals: u32,
 }
 
 impl Tape {
@@ -108,6 +114,27 @@ impl Storage for Tape {
 
     fn write(&mut self, record: Record<'_>) -> Result<(), ()> {
         self.records.push(Owned::of(record));
+        Ok(())
+    }
+
+    fn wants_renewal(&self, _: usize) -> bool {
+        self.most_records.is_some_and(|most| self.records.len() > most)
+    }
+
+    fn renew(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Result<(), ()> {
+        self.renewals += 1;
+        // What is renewed takes the place of entries wherever they stood; the rest stays.
+        self.records.retain(|record| {
+            !matches!(record, Owned::Base(_) | Owned::Entries(..) | Owned::Rotten)
+        });
+        self.records.push(Owned::Base(base));
+        let mut after = base;
+        for part in parts {
+            let entries = Entries::parse(after.term, part).ok_or(())?;
+            self.records.push(Owned::Entries(after, committed, part.to_vec()));
+            let index = Index(after.index.0 + u64::from(entries.len()));
+            after = Position { term: entries.last_term(), index };
+        }
         Ok(())
     }
 

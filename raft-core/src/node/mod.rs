@@ -4,6 +4,7 @@
 //! datagrams to and from its part of the consensus, in the order that keeps promises.
 
 mod alone;
+mod barrier;
 mod looks;
 mod reads;
 mod recovery;
@@ -18,9 +19,9 @@ use crate::config::{Config, ConfigError};
 use crate::durable::FlushToken;
 use crate::log::{Kind, Log};
 use crate::machine::{Applied, Machine};
-use crate::raft::{Change, ChangeError, Given, Kept, ProposeError, Raft, TransferError, Unwritten};
+use crate::raft::{Change, ChangeError, Given, Kept, ProposeError, Raft, TransferError};
 use crate::status::{ApplyFault, Event, Fault, Reported};
-use crate::storage::{Record, Storage};
+use crate::storage::Storage;
 use crate::types::{Index, NodeId, Position};
 use crate::wire::{Frame, Packet, Recipient};
 
@@ -254,6 +255,15 @@ where
         self.raft.fail(Fault::Storage);
     }
 
+    /// Lets storage do one step of what need not wait until a flush waits for it: on a board with
+    /// flash, erasing what is free. Says whether there is more to do. Such a step may take as long
+    /// as the medium's longest pause, so a good moment is when heartbeats have just left.
+    pub fn maintain(&mut self) -> Result<bool, FlushError<S::Error>> {
+        self.check_running()?;
+        let maintained = self.storage.maintain();
+        self.storage_outcome(maintained)
+    }
+
     // Outputs.
 
     /// Writes the next datagram that this node owes someone, no longer than the buffer: its length
@@ -335,56 +345,5 @@ where
             Some(fault) => Err(FlushError::Stopped(fault)),
             None => Ok(()),
         }
-    }
-
-    fn flush_all(&mut self) -> Result<(), FlushError<S::Error>> {
-        self.write_all()?;
-        let flushed = self.storage.flush();
-        self.storage_outcome(flushed)?;
-        self.raft.flushed_all();
-        Ok(())
-    }
-
-    /// Hands to storage whatever it has not seen.
-    fn write_all(&mut self) -> Result<(), FlushError<S::Error>> {
-        if let Some(ballot) = self.raft.unwritten_ballot() {
-            if self.raft.has_unwritten_loss() {
-                self.write_ends()?;
-            }
-            let written = self.storage.write(Record::Ballot(ballot));
-            self.storage_outcome(written)?;
-            self.raft.wrote_ballot();
-        }
-        if let Some(base) = self.raft.unwritten_base() {
-            let written = self.storage.write(Record::Base(base));
-            self.storage_outcome(written)?;
-            self.raft.wrote_base();
-        }
-        while self.raft.has_unwritten_entries() {
-            match self.raft.unwritten_entries() {
-                Ok(Unwritten { after, committed, bytes, count }) => {
-                    let record = Record::Entries { after, committed, bytes };
-                    let written = self.storage.write(record);
-                    self.storage_outcome(written)?;
-                    self.raft.wrote_entries(count);
-                }
-                Err(fault) => {
-                    self.raft.fail(fault);
-                    return Err(FlushError::Stopped(fault));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An error of storage is final.
-    fn storage_outcome(
-        &mut self,
-        outcome: Result<(), S::Error>,
-    ) -> Result<(), FlushError<S::Error>> {
-        outcome.map_err(|error| {
-            self.raft.fail(Fault::Storage);
-            FlushError::Storage(error)
-        })
     }
 }

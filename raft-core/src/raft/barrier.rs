@@ -17,6 +17,16 @@ pub(crate) struct Unwritten<'a> {
     pub(crate) count: u32,
 }
 
+/// All entries there are, in two parts.
+pub(crate) struct Whole<'a> {
+    /// The position of the entry before them.
+    pub(crate) base: Position,
+    pub(crate) committed: Index,
+    pub(crate) parts: [&'a [u8]; 2],
+    /// How many of them storage lacks.
+    pub(crate) unwritten: u32,
+}
+
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// The ballot that storage must be given, if any.
     pub(crate) fn unwritten_ballot(&self) -> Option<Ballot> {
@@ -64,6 +74,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
         let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
         Ok(Unwritten { after: Position { term, index }, committed: self.committed, bytes, count })
+    }
+
+    /// How many bytes they are.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        let first = self.watermark.written().next();
+        self.log.bytes_from(first).map_or(usize::MAX, |bytes| bytes as usize)
+    }
+
+    /// The log, for storage that wants it anew.
+    pub(crate) fn whole_log(&self) -> Result<Whole<'_>, Fault> {
+        let (base, last) = (self.log.base(), self.log.last().index);
+        let (mut index, mut parts): (_, [&[u8]; 2]) = (base.index, [&[]; 2]);
+        for part in &mut parts {
+            if index < last {
+                let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
+                let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
+                (*part, index) = (bytes, Index(index.0 + u64::from(count)));
+            }
+        }
+        // It lies in a ring, which has one end.
+        let unwritten = u32::try_from(last.above(self.watermark.written()));
+        let unwritten = unwritten.ok().filter(|_| index == last).ok_or(Fault::Log)?;
+        Ok(Whole { base, committed: self.committed, parts, unwritten })
     }
 
     /// Storage was given that many entries more.

@@ -29,7 +29,7 @@ mod term_guard;
 mod transfer;
 mod transmit;
 
-pub(crate) use self::barrier::Unwritten;
+pub(crate) use self::barrier::{Unwritten, Whole};
 pub(crate) use self::configured::latest;
 pub use self::membership::{Change, ChangeError};
 use self::pre_grant::PreGrant;

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 /// **When power fails**, at any instant, every record written before the last successful
 /// [`flush`](Storage::flush) is there at the next [`recover`](Storage::recover), and of the later
 /// ones a prefix of any length, zero and all included. A record that was half written is not
-/// there. Nothing is ever there that was not written, and recovering changes nothing of this. Only
+/// there, except that the first entries of a run may be without the others: a run may be longer
+/// than what a medium takes at once. Nothing is ever there that was not written, and recovering
+/// changes nothing of this. Only
 /// the end of the stage may be missing, flushed or not, until its snapshot was flushed: a medium
 /// that is written in words keeps the last one back until it is full.
 ///
@@ -36,8 +38,36 @@ pub trait Storage {
     /// ones replaced may be left out; blank storage has none.
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Self::Error>;
 
-    /// Takes a record, in memory or on its way: it may be lost until it is flushed.
+    /// Takes a record, in memory, on its way or for good: it may be lost until it is flushed.
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error>;
+
+    /// Whether it wants the whole log now, by [`renew`](Storage::renew), in place of entries of
+    /// this many bytes: because there would be too little room afterwards to take it, or because
+    /// some of what it holds can't be read. It is asked in each flush.
+    fn wants_renewal(&self, bytes: usize) -> bool {
+        let _ = bytes;
+        false
+    }
+
+    /// Takes the whole log: its base, what is known to be committed, and all entries behind the
+    /// base, in two parts. Every base and every run of entries before is replaced by that, and
+    /// every loss of them, all at once or, if the power fails, not at all. Who never wants it is
+    /// never called.
+    fn renew(
+        &mut self,
+        base: Position,
+        committed: Index,
+        parts: [&[u8]; 2],
+    ) -> Result<(), Self::Error> {
+        let _ = (base, committed, parts);
+        Ok(())
+    }
+
+    /// Does one step of what need not wait until it is in the way, as erasing what is free. Says
+    /// whether there is another; each may take as long as the medium's longest pause.
+    fn maintain(&mut self) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
 
     /// Fills the buffer with what stands at `offset` of the snapshot or of the stage, whether it is
     /// flushed or not. Nobody asks for bytes that were not written.
@@ -114,7 +144,9 @@ pub enum Loss {
     /// [`losses`](Ballot::losses). In front of that it says what it could use: a base, and a run of
     /// no entries behind the last one. Storage tells of the loss at its place among the records, at
     /// each start, until such a ballot stands behind it; if it drops that ballot later, it drops
-    /// what was lost as well. A stage, or the end of one, is no loss.
+    /// what was lost as well. Whoever keeps ballots elsewhere hands the newest one out before all
+    /// else, and tells of the loss until the log was renewed. A stage, or the end of one, is no
+    /// loss.
     Entries,
 }
 
