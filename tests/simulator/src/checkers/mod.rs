@@ -420,7 +420,8 @@ impl Checkers {
     pub fn buried(&mut self, id: u8, disk: &Disk, nonce: Nonce) {
         let view = self.view(id);
         let mut graves = std::mem::take(&mut view.graves);
-        graves.insert(view.nonce.0, disk.account.flushed.clone());
+        // What it held before it lost some of it says more than what was left in the end.
+        graves.entry(view.nonce.0).or_insert_with(|| disk.account.flushed.clone());
         *view = View { graves, ..View::new(nonce) };
     }
 
