@@ -67,7 +67,7 @@ pub fn of_disk<T>(outcome: Result<T, FlushError<WalError>>) -> Result<T, WalErro
 /// A node that is alone leads, and has applied everything, with a last flush behind that: one which
 /// is always stopped before would fill its log with the first entries of its terms.
 pub fn lead(node: &mut Member) -> Result<(), WalError> {
-    loop {
+    for _ in 0..1000 {
         let status = node.status();
         if status.role == RoleName::Leader && status.applied == status.last {
             return of_disk(node.flush());
@@ -76,6 +76,7 @@ pub fn lead(node: &mut Member) -> Result<(), WalError> {
         of_disk(node.flush())?;
         while node.apply().is_some() {}
     }
+    panic!("it does not come to lead: {:?}", node.status());
 }
 
 /// Makes everything durable, on the storage's thread or on this one.
