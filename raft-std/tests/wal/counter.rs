@@ -5,6 +5,7 @@ use raft_core::{
     RoleName, Saver, format,
 };
 use raft_std::wal::{Wal, WalError};
+use std::time::{Duration, Instant};
 
 pub type Member = Node<Vec<u8>, Wal, Heard>;
 
@@ -85,15 +86,19 @@ pub fn flush(node: &mut Member, on_thread: bool) -> Result<(), WalError> {
         return of_disk(node.flush());
     }
     let Some(token) = of_disk(node.begin_flush())? else { return Ok(()) };
-    loop {
-        match node.storage_mut().poll_flushed() {
-            Some(outcome) => outcome?,
-            None => {
-                std::thread::yield_now();
-                continue;
-            }
+    ended(node.storage_mut())?;
+    node.flushed(token);
+    Ok(())
+}
+
+/// Waits for the flush that was begun, and not for ever.
+pub fn ended(wal: &mut Wal) -> Result<(), WalError> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        match wal.poll_flushed() {
+            Some(outcome) => return outcome,
+            None => std::thread::yield_now(),
         }
-        node.flushed(token);
-        return Ok(());
     }
+    panic!("a flush does not end");
 }

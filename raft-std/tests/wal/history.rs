@@ -1,5 +1,6 @@
 //! Histories that nobody thought of: what a seed has a node write, and what must be there after it.
 
+use crate::counter::ended;
 use crate::disk::Disk;
 use crate::model::{Held, Written, write};
 use raft_core::{
@@ -145,15 +146,10 @@ impl History {
 
     /// It ends.
     fn await_flush(&mut self) -> Result<(), WalError> {
-        while self.begun > 0 {
-            match self.wal().poll_flushed() {
-                Some(outcome) => {
-                    outcome?;
-                    let begun = std::mem::take(&mut self.begun);
-                    self.settle(begun);
-                }
-                None => std::thread::yield_now(),
-            }
+        if self.begun > 0 {
+            ended(self.wal())?;
+            let begun = std::mem::take(&mut self.begun);
+            self.settle(begun);
         }
         Ok(())
     }
