@@ -1,7 +1,9 @@
-//! A replicated counter, of which three run: `cargo run --example counter -- 1`, and with 2 and 3
-//! in two more terminals. Each adds five, and says what the total is.
+//! A replicated counter, of which three run: `cargo run --example counter -- 1 found`, and with 2
+//! and 3 in two more terminals; from the second time on without `found`. Each adds five, and says
+//! what the total is.
 
-use raft_std::{ClusterId, LoadError, Loader, Machine, Memory, NodeId, Saver, Server};
+use raft_std::{ClusterId, LoadError, Loader, Machine, NodeId, Saver, Server, Wal, WalOptions};
+use std::time::Duration;
 
 #[derive(Default)]
 struct Counter(i64);
@@ -26,17 +28,22 @@ impl Machine for Counter {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let id: u8 = std::env::args().nth(1).unwrap_or_default().parse()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let id: u8 = arguments.first().map_or("", String::as_str).parse()?;
     let all = [1, 2, 3].map(NodeId);
     let address = |id: NodeId| format!("127.0.0.1:{}", 7000 + u16::from(id.0));
-    let mut setup = Server::new(NodeId(id), &address(NodeId(id))).found(ClusterId(7), &all);
+    let mut setup = Server::new(NodeId(id), &address(NodeId(id)));
     for peer in all.into_iter().filter(|peer| peer.0 != id) {
         setup = setup.peer(peer, &address(peer));
     }
-    let storage = Memory::new(4 << 20, 4096).map_err(|error| format!("{error:?}"))?;
-    let server = setup.patience(std::time::Duration::from_secs(60)).start(storage, Counter(0))?;
+    if arguments.get(1).is_some_and(|word| word == "found") {
+        setup = setup.found(ClusterId(7), &all); // once in the cluster's life
+    }
+    let files =
+        Wal::open(std::env::temp_dir().join(format!("counter-{id}")), WalOptions::default());
+    let server = setup.patience(Duration::from_secs(60)).start(files?, Counter(0))?;
     let total = server.propose(&5)?; // returns when it is applied
     println!("{total}, then {}", server.read(|counter| counter.0)?); // linearizable
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(60)); // a node for the other two
     Ok(())
 }

@@ -1,15 +1,17 @@
-//! Three nodes over UDP on 127.0.0.1: elect, write, lose the leader, elect again, take it back,
-//! change the members, agree.
+//! Three nodes over UDP on 127.0.0.1, with files in a temporary directory: elect, write, lose the
+//! leader, elect again, take it back, change the members, agree.
 //!
 //! `cargo run --release --example three_nodes -- --plain` tells it in lines of text and exits 0
 //! only if every replica agrees at the end. The nodes share nothing but the datagrams they send.
 
 use raft_std::transport::Udp;
 use raft_std::{
-    ClusterId, LoadError, Loader, Machine, Memory, NodeId, Read, Saver, Server, Settings,
+    ClusterId, LoadError, Loader, Machine, NodeId, Read, Saver, Server, Wal, WalOptions,
 };
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -60,11 +62,11 @@ impl Machine for Counter {
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// One node: its server while it runs, its disk while it does not.
+/// One node: its server while it runs, its files while it does not.
 struct Host {
     id: NodeId,
     address: String,
-    disk: Memory,
+    files: PathBuf,
     server: Option<Server<Counter>>,
 }
 
@@ -80,17 +82,17 @@ struct Story {
 }
 
 impl Story {
-    /// Nodes with blank disks, each at a free port.
-    fn new(ids: &[NodeId]) -> Outcome<Self> {
+    /// Nodes without files yet, each at a free port.
+    fn new(ids: &[NodeId], directory: &Path) -> Outcome<Self> {
         let mut sockets = Vec::new();
         let mut hosts = Vec::new();
         for &id in ids {
             let socket = Udp::bind("127.0.0.1:0")?;
             let address = socket.local_address()?.to_string();
+            // All of them are open until all have their ports, so that no two are the same.
             sockets.push(socket);
-            let disk = Memory::new(Settings::LAN.log_bytes, 64 * 1024);
-            let disk = disk.map_err(|error| format!("{error:?}"))?;
-            hosts.push(Host { id, address, disk, server: None });
+            let files = directory.join(id.0.to_string());
+            hosts.push(Host { id, address, files, server: None });
         }
         Ok(Self { hosts })
     }
@@ -107,18 +109,18 @@ impl Story {
             Start::Join => setup.join(CLUSTER),
             Start::Again => setup,
         };
-        let server = setup.start(host.disk.clone(), Counter::default())?;
+        let files = Wal::open(&host.files, WalOptions::default())?;
+        let server = setup.start(files, Counter::default())?;
         let host = self.hosts.iter_mut().find(|host| host.id == id).ok_or("no such node")?;
         println!("  node {} runs at {}", id.0, host.address);
         host.server = Some(server);
         Ok(())
     }
 
-    /// Pulls the plug: what was not flushed is gone.
+    /// Ends a node without a word to the others.
     fn kill(&mut self, id: NodeId) -> Outcome<()> {
         let host = self.hosts.iter_mut().find(|host| host.id == id).ok_or("no such node")?;
         host.server = None;
-        host.disk.crash().map_err(|error| format!("{error:?}"))?;
         println!("  node {} is gone", id.0);
         Ok(())
     }
@@ -173,10 +175,10 @@ impl Story {
     }
 }
 
-fn tell() -> Outcome<()> {
+fn tell(directory: &Path) -> Outcome<()> {
     let ids = [1, 2, 3, 4].map(NodeId);
     let (founders, newcomer) = (&ids[..3], ids[3]);
-    let mut story = Story::new(&ids)?;
+    let mut story = Story::new(&ids, directory)?;
     println!("Three nodes start, each with a blank disk.");
     for &id in founders {
         story.start(id, &Start::Found(founders))?;
@@ -219,7 +221,11 @@ fn tell() -> Outcome<()> {
 }
 
 fn main() -> ExitCode {
-    match tell() {
+    let directory = std::env::temp_dir().join(format!("three-nodes-{}", std::process::id()));
+    let told = tell(&directory);
+    // Only this process has ever used it.
+    fs::remove_dir_all(&directory).ok();
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("The story ends badly: {error}.");
