@@ -84,6 +84,18 @@ fn a_later_format_is_refused_and_left_alone() {
 }
 
 #[test]
+fn starting_again_and_again_adds_nothing() {
+    let scratch = Scratch::new("again");
+    used(&scratch);
+    drop(Wal::open(scratch.path(), small()).expect("a directory"));
+    let before = contents(&scratch);
+    for _ in 0..5 {
+        drop(Wal::open(scratch.path(), small()).expect("a directory"));
+        assert!(contents(&scratch) == before, "what was found last is written once more, once");
+    }
+}
+
+#[test]
 fn a_file_that_may_not_be_written_to_is_named() {
     let scratch = Scratch::new("readonly");
     used(&scratch);

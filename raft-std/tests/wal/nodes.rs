@@ -1,12 +1,13 @@
 //! Nodes of the core over files: what was acknowledged is there after a power cut in any operation,
 //! and what rots is refilled by the others.
 
-use crate::counter::{Member, flush, found, lead, recover};
+use crate::counter::{Member, config, flush, found, lead, recover};
 use crate::disk::{Disk, Fault};
-use crate::history::open;
-use raft_core::{Frame, Node, NodeId, Recipient, RoleName};
+use crate::history::{open, options};
+use raft_core::{Alone, ClusterId, Frame, Node, NodeId, Recipient, RoleName, recover_alone};
 use raft_simulator::random::Random;
-use raft_std::wal::WalError;
+use raft_std::wal::{Wal, WalError, WalOptions};
+use std::sync::Arc;
 
 const COMMANDS: u64 = 90;
 
@@ -64,6 +65,42 @@ fn what_a_node_acknowledged_survives_a_power_cut_in_any_operation() {
         "{cases} power cuts of a node; {compacted} with a snapshot, {more} kept more than said"
     );
     assert!(cases > 1000 && compacted > 300 && more > 20, "{cases} {compacted} {more}");
+}
+
+#[test]
+fn a_survivor_goes_on_alone_though_some_of_its_log_is_gone() {
+    let voters = [NodeId(0), NodeId(1), NodeId(2)];
+    for rotten in [false, true] {
+        let disks = [Disk::default(), Disk::default(), Disk::default()];
+        let mut nodes = Vec::new();
+        for (id, disk) in (0..).zip(&disks) {
+            let mut wal = open(disk).expect("a blank disk");
+            found(&mut wal, id, &voters).expect("a blank disk");
+            nodes.push(recover(wal, id));
+        }
+        run(&mut nodes, 60);
+        propose(&mut nodes, 0..12);
+        drop(nodes);
+        let [disk, ..] = disks;
+        if rotten {
+            let names = disk.names();
+            let second = names.iter().filter(|name| name.starts_with("log-")).nth(1);
+            disk.change(second.expect("more than one"), |bytes| bytes[512 * 3 + 33] ^= 1);
+        }
+        let mut wal = open(&disk).expect("it opens");
+        let alone = Alone::AcknowledgedCommandsMayBeLost;
+        recover_alone(&config(0), vec![0; 1024], &mut wal, ClusterId(2), alone).expect("room");
+        drop(wal);
+        let options = |cluster| WalOptions { cluster: Some(ClusterId(cluster)), ..options() };
+        let files = Arc::new(disk.clone());
+        let old = Wal::over(files.clone(), options(1)).err();
+        assert!(matches!(old, Some(WalError::ForeignCluster { .. })), "{old:?}");
+        let mut node = recover(Wal::over(files, options(2)).expect("it opens"), 0);
+        lead(&mut node).expect("a working disk");
+        let numbers = &node.machine().0;
+        let kept: Vec<u64> = (0..numbers.len() as u64).collect();
+        assert_eq!((numbers, numbers.len() == 12), (&kept, !rotten));
+    }
 }
 
 /// Everything that these nodes owe each other arrives, tick by tick.
