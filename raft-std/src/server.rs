@@ -81,7 +81,7 @@ impl<M: HostMachine> Server<M> {
         let most_bytes = self.command_bytes_max;
         if bytes.len() > most_bytes {
             answer.give(Err(ProposeError::TooLarge { bytes: bytes.len(), most_bytes }));
-        } else if let Some(place) = self.shared.place() {
+        } else if let Some(place) = self.shared.place(bytes.len()) {
             self.shared.ask(Request::Command(Command { bytes, answer, _place: place }));
         } else {
             answer.give(Err(ProposeError::Busy));
@@ -115,7 +115,7 @@ impl<M: HostMachine> Server<M> {
     ) -> Reading<M, R> {
         let (answer, waiting) = slot();
         let reading = Reading::new(waiting, Arc::clone(&self.shared));
-        let Some(place) = self.shared.place() else {
+        let Some(place) = self.shared.place(0) else {
             answer.give(Err(ReadError::Busy));
             return reading;
         };

@@ -13,14 +13,15 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// How many commands and reads may wait at one node.
+/// How many commands and reads may wait at one node, and how many bytes of commands.
 const WAITING_MAX: usize = 65_536;
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// What callers and the consensus thread have in common.
 pub(crate) struct Shared<M: HostMachine> {
     inbox: Mutex<Inbox<M>>,
     pub(crate) waker: Waker,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
 }
 
 struct Inbox<M: HostMachine> {
@@ -30,8 +31,15 @@ struct Inbox<M: HostMachine> {
     closed: bool,
 }
 
-/// One of those that may wait. It leaves its place when it is dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+/// How many wait, and their bytes.
+#[derive(Default)]
+struct Waiting {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One of those that may wait, with so many bytes. It leaves its place when it is dropped.
+pub(crate) struct Place(Arc<Waiting>, usize);
 
 /// What callers want.
 pub(crate) enum Request<M: HostMachine> {
@@ -102,17 +110,19 @@ impl<M: HostMachine> Shared<M> {
         std::mem::swap(&mut self.lock().requests, empty);
     }
 
-    /// A place for one more that waits, if there is one.
-    pub(crate) fn place(&self) -> Option<Place> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+    /// A place for one more that waits, with so many bytes, if there is one.
+    pub(crate) fn place(&self, bytes: usize) -> Option<Place> {
+        let before = self.waiting.count.fetch_add(1, Ordering::Relaxed);
+        let bytes_before = self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
         // Made first, so that one too many leaves again.
-        let place = Place(Arc::clone(&self.waiting));
-        (before < WAITING_MAX).then_some(place)
+        let place = Place(Arc::clone(&self.waiting), bytes);
+        let fits = before < WAITING_MAX && bytes_before + bytes <= WAITING_BYTES_MAX;
+        fits.then_some(place)
     }
 
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.count.load(Ordering::Relaxed)
     }
 
     /// Why nothing is answered any more, or nothing about the machine.
@@ -142,6 +152,27 @@ impl<M: HostMachine> Shared<M> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NotStarted;
+
+    #[test]
+    fn no_more_wait_than_may_by_number_and_by_bytes() {
+        let shared = Shared::<NotStarted>::new(Waker::new().unwrap());
+        let places: Vec<_> = (0..WAITING_MAX).map(|_| shared.place(1).unwrap()).collect();
+        assert!(shared.place(1).is_none());
+        assert_eq!(shared.waiting(), WAITING_MAX);
+        drop(places);
+        let large = shared.place(WAITING_BYTES_MAX).unwrap();
+        assert!(shared.place(1).is_none() && shared.place(0).is_some());
+        drop(large);
+        assert!(shared.place(1).is_some());
+        assert_eq!(shared.waiting(), 0);
     }
 }
