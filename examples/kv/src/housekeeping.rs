@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// How often time goes on, while there is anything to be over.
 const TICK: Duration = Duration::from_millis(100);
 /// How often it is tried to tell the others.
-const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Keeps a node in order until it is dropped.
 pub struct Housekeeping {

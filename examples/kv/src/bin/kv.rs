@@ -47,6 +47,10 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // Heard from here on, so that nobody who asks for the end in the beginning is missed.
     hear_signals(ended.clone())?;
     let program = Program::start(options)?;
+    if options.prepare {
+        program.shut_down();
+        return Ok(ExitCode::SUCCESS);
+    }
     let events = program.events();
     thread::Builder::new().name("watch".to_owned()).spawn(move || {
         // They end when the node does. Whether they were read in time does not matter.

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A key, what stands for its value (nothing for what is only said), and what it is for.
 type Key = (&'static str, &'static str, &'static str);
 
-const KEYS: [Key; 25] = [
+const KEYS: [Key; 26] = [
     ("config", "FILE", "more of these, as key = value in TOML; what is said here counts more"),
     ("id", "ID", "which node this is, 0 to 31"),
     ("cluster", "NUMBER", "any number that no other cluster on the network has (1)"),
@@ -17,6 +17,7 @@ const KEYS: [Key; 25] = [
     ("peer", "ID=HOST:PORT", "another node; once for each"),
     ("bootstrap", "", "found a cluster with all peers: once, on each of them"),
     ("join", "", "prepare to be added to a cluster: once"),
+    ("prepare", "", "end when blank storage was prepared by bootstrap or join"),
     ("data", "DIR", "where everything is kept"),
     ("memory", "", "keep nothing: a node that ends has to be removed, and to join anew"),
     ("client", "HOST:PORT", "where clients are served (127.0.0.1:6379)"),
@@ -106,6 +107,7 @@ impl Options {
             }
             "bootstrap" => self.begin(key, value, Beginning::Bootstrap)?,
             "join" => self.begin(key, value, Beginning::Join)?,
+            "prepare" => self.prepare = flag(key, value)?,
             "data" => self.data = text().map(Into::into),
             "memory" => self.memory = flag(key, value)?,
             "client" => self.client = address(key, value)?,

@@ -41,6 +41,8 @@ pub struct Options {
     pub metrics: Option<String>,
     /// What is to become of blank storage.
     pub beginning: Beginning,
+    /// Whether to end when that has come about.
+    pub prepare: bool,
     /// How long a command may take.
     pub patience: Duration,
     /// Waits, sizes and leases.
@@ -96,6 +98,7 @@ impl Default for Options {
             password: None,
             metrics: None,
             beginning: Beginning::None,
+            prepare: false,
             patience: Duration::from_secs(5),
             settings: Settings::LAN,
             log: log::LevelFilter::Info,
@@ -194,6 +197,10 @@ impl Options {
         }
         if self.listen.is_none() && !self.peers.is_empty() {
             return lacks("listen", "HOST:PORT, where there are peers");
+        }
+        if self.prepare && (self.beginning == Beginning::None || self.memory) {
+            let allowed = "false, without bootstrap or join, or with memory";
+            return Err(bad("prepare", &self.prepare, allowed));
         }
         match (&self.data, self.memory) {
             (None, false) => return lacks("data", "a directory; or say memory, and keep nothing"),

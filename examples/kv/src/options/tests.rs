@@ -62,6 +62,27 @@ fn a_file_says_the_same_and_the_command_line_counts_more() {
 }
 
 #[test]
+fn the_sample_file_is_what_it_says() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/kv.toml");
+    let Ok(Wanted::Run(sample)) = Options::read(["kv", "--config", file]) else { panic!("no") };
+    let default = Options::default();
+    assert_eq!((sample.id, sample.peers.len()), (Some(NodeId(1)), 2));
+    // What is commented out is what holds without it.
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut commented = Options::default();
+    for line in text.lines().filter_map(|line| line.strip_prefix("#")) {
+        let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with(' ')) else {
+            continue;
+        };
+        commented.set(key, value.trim_matches('"')).unwrap();
+    }
+    assert_eq!(commented.settings, default.settings);
+    assert_eq!(commented.patience, default.patience);
+    assert_eq!(commented.clients_max, default.clients_max);
+    assert_eq!(commented.cluster, default.cluster);
+}
+
+#[test]
 fn a_value_that_can_not_be_is_refused_by_its_key() {
     let check = |words: &str, expected: &str| {
         let words: Vec<_> = words.split(' ').collect();
@@ -76,6 +97,10 @@ fn a_value_that_can_not_be_is_refused_by_its_key() {
     check("--preset wan", "preset is wan; allowed is lan or slow");
     check("--memory=perhaps", "memory is perhaps; allowed is true or false");
     check("--data d", "data is d; allowed is nothing, where memory is said");
+    check(
+        "--prepare",
+        "prepare is true; allowed is false, without bootstrap or join, or with memory",
+    );
     check("--join --bootstrap", "bootstrap is true; allowed is one of bootstrap and join");
     check("--colour red", "colour is no key; see --help for those that there are");
     check("red", "unexpected argument \"red\"");
