@@ -172,6 +172,19 @@ fn a_server_with_nothing_to_do_sleeps() {
 }
 
 #[test]
+fn who_reads_before_anybody_leads_is_answered_when_somebody_does() {
+    // Alone, nothing wakes a leader that nobody asks for anything.
+    let clusters: Vec<_> = (0..12).map(|_| Cluster::start(Means::Local, 1, settings())).collect();
+    let servers = clusters.iter().map(|cluster| cluster.server(NodeId(1)));
+    let readings: Vec<_> = servers
+        .map(|server| server.begin_read(Read::Linearizable, |marks| marks.all.len()))
+        .collect();
+    for reading in readings {
+        assert_eq!(reading.wait(PATIENCE), Ok(0));
+    }
+}
+
+#[test]
 fn commands_may_be_as_long_as_stated_and_no_longer() {
     let cluster = Cluster::start(Means::Udp, 3, settings());
     let (leader, follower) = (cluster.leader(), cluster.followers()[0]);

@@ -161,7 +161,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
 
     fn sleep(&mut self) {
         let ticks = self.node.ticks_until_due();
-        if ticks == 0 {
+        if ticks == 0 || self.reads.is_due() {
             return;
         }
         let most = (ticks != u32::MAX).then(|| self.ticks.until(ticks, clock::now()));

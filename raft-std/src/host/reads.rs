@@ -16,6 +16,8 @@ pub(crate) struct Reads<M> {
     /// Those for which nothing was asked yet.
     queue: Vec<ReadJob<M>>,
     asked: Vec<Asked<M>>,
+    /// Whether those in the queue can be asked for at once.
+    due: bool,
 }
 
 /// Those that wait for one answer.
@@ -28,7 +30,7 @@ struct Asked<M> {
 
 impl<M: HostMachine> Reads<M> {
     pub(crate) const fn new() -> Self {
-        Self { queue: Vec::new(), asked: Vec::new() }
+        Self { queue: Vec::new(), asked: Vec::new(), due: false }
     }
 
     pub(crate) fn push(&mut self, job: ReadJob<M>) {
@@ -41,8 +43,14 @@ impl<M: HostMachine> Reads<M> {
         self.asked.clear();
     }
 
+    /// Whether there is something to ask for that nothing else would wake this thread for.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.due
+    }
+
     /// Asks for what waits.
     pub(crate) fn ask<S: HostStorage>(&mut self, node: &mut HostNode<S, M>) {
+        self.due = false;
         if self.queue.is_empty() {
             return;
         }
@@ -76,6 +84,8 @@ impl<M: HostMachine> Reads<M> {
                 continue;
             };
             let Asked { lease, jobs, .. } = self.asked.swap_remove(place);
+            // What comes back, or had to wait for a question to be settled.
+            self.due = true;
             if let ReadOutcome::Failed(..) = outcome {
                 self.queue.extend(jobs);
                 continue;
@@ -86,6 +96,7 @@ impl<M: HostMachine> Reads<M> {
             let is_held = || !lease || ticks.is_current(clock::now());
             jobs.into_iter().for_each(|job| look(job, machine(node), is_held));
         }
+        self.due &= !self.queue.is_empty();
     }
 }
 
