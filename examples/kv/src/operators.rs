@@ -141,7 +141,7 @@ impl Operators {
             status.waiting,
         )
         .ok();
-        write!(text, "\r\n# Keyspace\r\ndb0:keys={keys},expires=0,avg_ttl=0\r\n").ok();
+        write!(text, "\r\n# Keyspace\r\ndb0:keys={keys}\r\n").ok();
         Reply::text(&text)
     }
 
