@@ -217,7 +217,8 @@ impl Storage for Disk {
             }
             _ => {}
         }
-        self.runs += u32::from(matches!(record, Record::Entries { .. }));
+        let is_run = matches!(record, Record::Entries { bytes, .. } if !bytes.is_empty());
+        self.runs += u32::from(is_run);
         self.writes += u32::from(matches!(record, Record::Ballot(_) | Record::Entries { .. }));
         match &mut self.power_left {
             Some(0) => {

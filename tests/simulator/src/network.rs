@@ -78,6 +78,13 @@ impl Network {
         self.slots[slot].push(letter);
     }
 
+    /// What these nodes have put on its way is lost.
+    pub fn lose_letters_of(&mut self, is_one: impl Fn(u8) -> bool) {
+        for slot in &mut self.slots {
+            slot.retain(|letter| !is_one(letter.from));
+        }
+    }
+
     /// A copy of a letter, under its own number.
     pub fn copy(&mut self, letter: &Letter, number: u32) -> Letter {
         let mut bytes = self.buffer();

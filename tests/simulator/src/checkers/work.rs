@@ -47,14 +47,15 @@ pub struct Turn {
 /// Without any input between them, a node writes each peer at most a window of entries, each in a
 /// datagram of its own, and before and after the flush one sign of life, one answer and one
 /// "I would", and to whoever leads a command of its own; and of one snapshot each byte at most
-/// twice, a few of them in each piece. A flush writes a ballot, and entries in two runs at most:
-/// the ring has one end. Of events there are four kinds, and each is told once.
+/// twice, a few of them in each piece. A flush writes a ballot, with a word on where the log ends
+/// if it is about a loss, and entries in two runs at most: the ring has one end. Of events there
+/// are four kinds, and each is told once.
 pub(super) fn no_step_over_its_bound(turn: &Turn) -> Verdict {
     let entries = turn.window.min(u32::try_from(turn.last.0).unwrap_or(u32::MAX));
     let packets = turn.peers * (entries + 6);
     let over = turn.packets > packets
         || turn.chunks > CHUNKS_MOST
-        || turn.writes > 3
+        || turn.writes > 4
         || turn.events > 4
         || turn.applied > turn.last.0;
     if over { Err(format!("at most {packets} datagrams, and not {turn:?}")) } else { Ok(()) }

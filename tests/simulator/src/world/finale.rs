@@ -273,13 +273,15 @@ impl World {
     /// When there is nothing to do, nodes say no more than heartbeats and answers to them, and
     /// nobody stands for election.
     fn keep_quiet(&mut self, spared: &[u8]) -> Outcome {
-        // Whoever a leader of before asked to stand after it may still rightly do so.
+        // Whoever a leader of before asked to stand after it may still rightly do so, and what it
+        // said then may arrive late.
         let stands = |world: &Self, id: &u8| {
             let status = world.status(*id).filter(|_| !spared.contains(id));
             status.is_some_and(|status| status.role == RoleName::Candidate)
         };
         let patience = 3 * self.election_timeout();
         self.until(patience, |world| !world.plan.ids().any(|id| stands(world, &id)))?;
+        self.network.lose_letters_of(|from| !spared.contains(&from));
         let leader = self.common_leader(spared);
         self.let_disturb(leader, spared);
         let before = self.begin_peace();
