@@ -30,7 +30,7 @@ const KEYS: [Key; 26] = [
     ("tick", "MS", "how time is counted, the same on every node (10)"),
     ("election_timeout", "MS", "how long without a leader, the same on every node (150)"),
     ("heartbeat", "MS", "how often a leader speaks when there is nothing to say (50)"),
-    ("log_bytes", "BYTES", "memory for the log (4194304)"),
+    ("log_bytes", "BYTES", "memory for the log; a full one is made a snapshot (67108864)"),
     ("frame_bytes", "BYTES", "the longest datagram, and command, the same on every node (1194)"),
     ("lease_drift", "PERMILLE", "serve reads by lease, with clocks as true as this (no leases)"),
     ("patience", "MS", "how long a command may take (5000)"),
@@ -118,11 +118,12 @@ impl Options {
             "password_file" => self.password = Some(first_line(key, value)?),
             "metrics" => self.metrics = Some(address(key, value)?),
             "preset" => {
-                self.settings = match value {
+                let preset = match value {
                     "lan" => Settings::LAN,
                     "slow" => Settings::SLOW,
                     _ => return Err(bad(key, &value, "lan or slow")),
                 };
+                self.settings = Settings { log_bytes: super::LOG_BYTES, ..preset };
             }
             "tick" => self.settings.tick = wait()?,
             "election_timeout" => self.settings.election_timeout = wait()?,

@@ -12,6 +12,10 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Memory for the log: while a snapshot is taken a node does nothing else, and a store of many keys
+/// can't have that often.
+const LOG_BYTES: usize = 64 << 20;
+
 /// Everything that can be chosen.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Options {
@@ -100,7 +104,7 @@ impl Default for Options {
             beginning: Beginning::None,
             prepare: false,
             patience: Duration::from_secs(5),
-            settings: Settings::LAN,
+            settings: Settings { log_bytes: LOG_BYTES, ..Settings::LAN },
             log: log::LevelFilter::Info,
         }
     }
@@ -147,6 +151,8 @@ impl Options {
         if said.iter().any(|(key, _)| key == "peer") {
             options.peers.clear();
         }
+        // A preset first: it says what holds where nothing else is said.
+        said.sort_by_key(|(key, _)| key != "preset");
         said.iter().try_for_each(|(key, value)| options.set(key, value))?;
         options.check()?;
         Ok(Wanted::Run(Box::new(options)))
@@ -168,7 +174,9 @@ impl Options {
             .map_err(|error| bad("config", &shown, &format!("a file that can be read; {error}")))?;
         let table: toml::Table =
             text.parse().map_err(|error| BadOption::Other(format!("{shown}: {error}")))?;
-        for (key, value) in table {
+        let mut pairs: Vec<_> = table.into_iter().collect();
+        pairs.sort_by_key(|(key, _)| key != "preset");
+        for (key, value) in pairs {
             if !is_key(&key) {
                 return Err(BadOption::Other(format!("{shown}: {}", unknown(&key))));
             }

@@ -22,13 +22,14 @@ fn refused(words: &[&str]) -> String {
 #[test]
 fn the_command_line_says_what_a_node_is() {
     let line = "kv --id 2 --listen 127.0.0.1:7002 --peer 1=a:7001 --peer 3=b:7003 --data d \
-                --client [::1]:6380 --bootstrap --preset slow --heartbeat 100 --lease-drift=50";
+                --client [::1]:6380 --bootstrap --heartbeat 100 --preset slow --lease-drift=50";
     let Ok(Wanted::Run(options)) = Options::read(line.split_whitespace()) else { panic!("no") };
     assert_eq!((options.id, options.beginning), (Some(NodeId(2)), Beginning::Bootstrap));
     let peers = [(NodeId(1), "a:7001".to_owned()), (NodeId(3), "b:7003".to_owned())];
     assert_eq!(options.peers, peers);
     let heartbeat = Duration::from_millis(100);
-    let settings = Settings { heartbeat, lease_drift: Some(50), ..Settings::SLOW };
+    let lease_drift = Some(50);
+    let settings = Settings { heartbeat, lease_drift, log_bytes: LOG_BYTES, ..Settings::SLOW };
     assert_eq!(options.settings, settings);
     assert_eq!(options.address(), Some("127.0.0.1:7002"));
     assert_eq!(read(&["--help"]), Ok(Wanted::Help));
@@ -38,7 +39,7 @@ fn the_command_line_says_what_a_node_is() {
 #[test]
 fn a_file_says_the_same_and_the_command_line_counts_more() {
     let path = std::env::temp_dir().join(format!("kv-options-{}.toml", std::process::id()));
-    let text = "id = 2\nlisten = 'h:1'\npeer = ['1=a:1', '3=c:1']\nmemory = true\ntick = 20\n";
+    let text = "id = 2\nlisten = 'h:1'\npeer = ['1=a:1', '3=c:1']\nmemory = true\nheartbeat = 70\npreset = 'slow'\ntick = 20\n";
     std::fs::write(&path, text).unwrap();
     let file = path.to_str().unwrap().to_owned();
     let Ok(Wanted::Run(options)) = Options::read(["kv", "--tick", "5", "--config", &file]) else {
@@ -46,6 +47,8 @@ fn a_file_says_the_same_and_the_command_line_counts_more() {
     };
     assert_eq!((options.id, options.peers.len()), (Some(NodeId(2)), 2));
     assert_eq!(options.settings.tick, Duration::from_millis(5));
+    assert_eq!(options.settings.heartbeat, Duration::from_millis(70));
+    assert_eq!(options.settings.election_timeout, Settings::SLOW.election_timeout);
     for (text, expected) in [
         ("colour = 'red'", "colour is no key"),
         ("id = 1.5", "id is 1.5; allowed is a text, a number, true or false"),
