@@ -39,7 +39,8 @@ fn the_command_line_says_what_a_node_is() {
 #[test]
 fn a_file_says_the_same_and_the_command_line_counts_more() {
     let path = std::env::temp_dir().join(format!("kv-options-{}.toml", std::process::id()));
-    let text = "id = 2\nlisten = 'h:1'\npeer = ['1=a:1', '3=c:1']\nmemory = true\nheartbeat = 70\npreset = 'slow'\ntick = 20\n";
+    let text = "id = 2\nlisten = 'h:1'\npeer = ['1=a:1', '3=c:1']\nmemory = true\nheartbeat = 70\n\
+                preset = 'slow'\ntick = 20\n";
     std::fs::write(&path, text).unwrap();
     let file = path.to_str().unwrap().to_owned();
     let Ok(Wanted::Run(options)) = Options::read(["kv", "--tick", "5", "--config", &file]) else {
