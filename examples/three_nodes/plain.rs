@@ -10,7 +10,6 @@ use raft_std::{
 };
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -220,12 +219,9 @@ fn tell(directory: &Path) -> Outcome<()> {
     story.agree(&Counter { total: 1, label: "lamp".to_owned() })
 }
 
-fn main() -> ExitCode {
-    let directory = std::env::temp_dir().join(format!("three-nodes-{}", std::process::id()));
-    let told = tell(&directory);
-    // Only this process has ever used it.
-    fs::remove_dir_all(&directory).ok();
-    match told {
+/// Tells the story, and says whether it ends well.
+pub fn run(directory: &Path) -> ExitCode {
+    match tell(directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("The story ends badly: {error}.");
