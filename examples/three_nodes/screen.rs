@@ -1,0 +1,160 @@
+//! What the dashboard looks like: a picture of a [`View`], and nothing that is known elsewhere.
+//!
+//! Where there is little room, the prompt and the nodes stay longest.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::text::Line;
+use ratatui::widgets::{Cell, Gauge, Paragraph, Row, Table};
+
+/// The keys, as the last line says them.
+const KEYS: &str = "Enter runs   Up/Down history   Esc clears   Ctrl-C quits";
+/// The commands, as two lines say them.
+const COMMANDS: [&str; 2] = [
+    "set k v   get k   kill 2   start 2   cut 1 3   heal   loss 10%   load 1000",
+    "transfer 3   add 4   remove 1   help   quit",
+];
+/// What stands before the line that is typed.
+const PROMPT: &str = "> ";
+const WIDTHS: [Constraint; 8] = [
+    Constraint::Length(4),
+    Constraint::Length(12),
+    Constraint::Length(5),
+    Constraint::Length(9),
+    Constraint::Length(9),
+    Constraint::Length(7),
+    Constraint::Length(11),
+    Constraint::Length(15),
+];
+
+/// All that is shown.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct View {
+    pub nodes: Vec<NodeView>,
+    /// What the roads are like, in words.
+    pub weather: String,
+    pub load: Option<LoadView>,
+    /// The latest last.
+    pub messages: Vec<String>,
+    pub input: String,
+}
+
+/// One node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeView {
+    pub id: u8,
+    pub address: String,
+    pub state: NodeState,
+}
+
+/// What there is to say of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NodeState {
+    Off,
+    /// It failed, and says why.
+    Stopped(String),
+    Runs {
+        role: &'static str,
+        leads: bool,
+        term: u32,
+        committed: u64,
+        applied: u64,
+        /// Entries since the last snapshot.
+        in_log: u64,
+        datagrams_per_second: u32,
+    },
+}
+
+/// How far a load is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoadView {
+    pub settled: u32,
+    pub goal: u32,
+}
+
+/// Draws all of it.
+pub fn draw(frame: &mut Frame<'_>, view: &View) {
+    let rows = u16::try_from(view.nodes.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let mut room = frame.area().height;
+    let mut take = |lines: u16| {
+        let taken = lines.min(room);
+        room -= taken;
+        Constraint::Length(taken)
+    };
+    // In the order of what matters most; messages get the rest.
+    let (prompt, nodes, weather) = (take(1), take(rows), take(1));
+    let (load, keys) = (take(u16::from(view.load.is_some())), take(3));
+    let parts = [nodes, weather, load, Constraint::Fill(1), prompt, keys];
+    let [nodes, weather, load, messages, prompt, keys] =
+        Layout::vertical(parts).areas(frame.area());
+    draw_nodes(frame, nodes, &view.nodes);
+    frame.render_widget(Line::from(view.weather.as_str()).dim(), weather);
+    if let Some(state) = &view.load {
+        draw_load(frame, load, state);
+    }
+    draw_messages(frame, messages, &view.messages);
+    draw_prompt(frame, prompt, &view.input);
+    let lines = [KEYS, COMMANDS[0], COMMANDS[1]].map(Line::from);
+    frame.render_widget(Paragraph::new(lines.to_vec()).dim(), keys);
+}
+
+fn draw_nodes(frame: &mut Frame<'_>, area: Rect, nodes: &[NodeView]) {
+    let names =
+        ["node", "role", "term", "committed", "applied", "in log", "datagrams/s", "address"];
+    let header = Row::new(names).style(Style::new().bold());
+    let table = Table::new(nodes.iter().map(row), WIDTHS).header(header);
+    frame.render_widget(table, area);
+}
+
+fn row(node: &NodeView) -> Row<'_> {
+    let id = node.id.to_string();
+    let (cells, color) = match &node.state {
+        NodeState::Off => (["off", "", "", "", "", ""].map(str::to_owned), Color::DarkGray),
+        NodeState::Stopped(why) => {
+            (["stopped", "", "", "", "", why].map(str::to_owned), Color::Red)
+        }
+        NodeState::Runs { role, leads, term, committed, applied, in_log, datagrams_per_second } => {
+            let color = if *leads { Color::Green } else { Color::Reset };
+            let numbers =
+                [u64::from(*term), *committed, *applied, *in_log, u64::from(*datagrams_per_second)];
+            let [term, committed, applied, in_log, rate] = numbers.map(|it| it.to_string());
+            ([(*role).to_owned(), term, committed, applied, in_log, rate], color)
+        }
+    };
+    let cells = [id].into_iter().chain(cells).map(Cell::from);
+    Row::new(cells.chain([Cell::from(node.address.as_str())])).style(Style::new().fg(color))
+}
+
+fn draw_load(frame: &mut Frame<'_>, area: Rect, load: &LoadView) {
+    let share = f64::from(load.settled) / f64::from(load.goal.max(1));
+    let gauge = Gauge::default()
+        .gauge_style(Style::new().fg(Color::Cyan).bg(Color::DarkGray))
+        .label(format!("load {} of {}", load.settled, load.goal))
+        .ratio(share.clamp(0.0, 1.0));
+    frame.render_widget(gauge, area);
+}
+
+/// As many of the latest as there is room for, right above the prompt.
+fn draw_messages(frame: &mut Frame<'_>, area: Rect, messages: &[String]) {
+    let shown = messages.len().min(usize::from(area.height));
+    let latest = messages.iter().skip(messages.len() - shown);
+    let lines: Vec<Line<'_>> = latest.map(|message| Line::from(message.as_str())).collect();
+    let above = area.height.saturating_sub(u16::try_from(shown).unwrap_or(u16::MAX));
+    let area = Rect { y: area.y + above, height: area.height - above, ..area };
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// The end of what is typed, if not all of it fits.
+fn draw_prompt(frame: &mut Frame<'_>, area: Rect, input: &str) {
+    let line = Line::from(format!("{PROMPT}{input}"));
+    let width = u16::try_from(line.width()).unwrap_or(u16::MAX);
+    let hidden = width.saturating_sub(area.width.saturating_sub(1));
+    frame.render_widget(Paragraph::new(line).scroll((0, hidden)), area);
+    if !area.is_empty() {
+        frame.set_cursor_position((area.x + (width - hidden).min(area.width - 1), area.y));
+    }
+}
+
+#[cfg(test)]
+mod tests;
