@@ -72,6 +72,31 @@ fn the_power_may_fail_while_more_is_written_than_the_flush_covers() {
 }
 
 #[test]
+fn nothing_depends_on_who_is_faster_the_process_or_its_thread() {
+    let (mut failed, mut switched) = (0, 0);
+    for seed in 2000..2200 {
+        let disk = Disk::default();
+        disk.pause(seed);
+        let mut random = Random::new(seed, 5);
+        let fails = random.below(2) == 0;
+        if fails {
+            disk.fail(1 + random.below(300), Fault::Power);
+        }
+        let mut history = History::new(seed, disk.clone());
+        history.overlaps = random.below(2) == 0;
+        let went = history.run(STEPS);
+        assert!(fails || went.is_ok(), "seed {seed}: {went:?}");
+        failed += u32::from(went.is_err());
+        switched += history.switched;
+        history.wal = None;
+        history.disk = disk.cut(&mut random);
+        history.start().expect("what is left is enough");
+    }
+    println!("{failed} power cuts and {switched} snapshots while threads overtook each other");
+    assert!(failed > 50 && switched > 200, "{failed} {switched}");
+}
+
+#[test]
 fn any_operation_may_fail_and_nothing_goes_on_after_that() {
     let mut cases = 0;
     for seed in 100..112 {

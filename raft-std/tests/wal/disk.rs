@@ -7,8 +7,12 @@ use raft_std::wal::{Contents, Files};
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
 
 const SECTOR_BYTES: usize = 512;
+/// So long a thread waits that another is to overtake.
+const PAUSE: Duration = Duration::from_micros(20);
 
 /// The directory; clones are the same one.
 #[derive(Clone, Default)]
@@ -26,6 +30,8 @@ struct Inner {
     fault: Option<(u32, Fault)>,
     /// Files that can't be read.
     unreadable: bool,
+    /// Draws before which operations a thread waits.
+    pauses: Option<Random>,
 }
 
 /// How an operation fails.
@@ -64,6 +70,11 @@ impl Disk {
     /// The operation of that number fails.
     pub fn fail(&self, operation: u32, fault: Fault) {
         self.lock().fault = Some((operation, fault));
+    }
+
+    /// Has now one thread be the slower one, now another: which one, the seed and the machine say.
+    pub fn pause(&self, seed: u64) {
+        self.lock().pauses = Some(Random::new(seed, 2));
     }
 
     pub fn set_unreadable(&self, unreadable: bool) {
@@ -116,7 +127,14 @@ impl Disk {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().expect("nothing panics in here")
+        let lock = || self.0.lock().expect("nothing panics in here");
+        let mut inner = lock();
+        if inner.pauses.as_mut().is_some_and(|random| random.below(4) == 0) {
+            drop(inner);
+            thread::sleep(PAUSE);
+            inner = lock();
+        }
+        inner
     }
 
     /// Counts an operation. Says how it fails, if it does.
@@ -128,9 +146,8 @@ impl Disk {
         hit.then_some(fault)
     }
 
-    fn rename(&self, naming: Naming) -> Result<()> {
-        let mut inner = self.lock();
-        let fault = Self::operate(&mut inner);
+    fn rename(inner: &mut Inner, naming: Naming) -> Result<()> {
+        let fault = Self::operate(inner);
         match fault {
             Some(Fault::Power | Fault::Once) => return Err(broken()),
             Some(Fault::Full) if matches!(naming, Naming::Create(..)) => return Err(full()),
@@ -205,9 +222,11 @@ impl Files for Disk {
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn Contents>> {
-        let number = self.lock().files.len();
-        self.lock().files.push(Data::default());
-        self.rename(Naming::Create(name.to_owned(), number))?;
+        // In one go: the log's thread makes its next file ready while a stage is begun.
+        let mut inner = self.lock();
+        let number = inner.files.len();
+        inner.files.push(Data::default());
+        Self::rename(&mut inner, Naming::Create(name.to_owned(), number))?;
         Ok(Arc::new(Open(self.clone(), number)))
     }
 
@@ -217,17 +236,19 @@ impl Files for Disk {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        if !self.lock().names.contains_key(from) {
+        let mut inner = self.lock();
+        if !inner.names.contains_key(from) {
             return Err(gone());
         }
-        Self::rename(self, Naming::Rename(from.to_owned(), to.to_owned()))
+        Self::rename(&mut inner, Naming::Rename(from.to_owned(), to.to_owned()))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        if !self.lock().names.contains_key(name) {
+        let mut inner = self.lock();
+        if !inner.names.contains_key(name) {
             return Err(gone());
         }
-        Self::rename(self, Naming::Remove(name.to_owned()))
+        Self::rename(&mut inner, Naming::Remove(name.to_owned()))
     }
 
     fn sync(&self) -> Result<()> {
