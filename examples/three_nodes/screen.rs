@@ -135,14 +135,23 @@ fn draw_load(frame: &mut Frame<'_>, area: Rect, load: &LoadView) {
     frame.render_widget(gauge, area);
 }
 
-/// As many of the latest as there is room for, right above the prompt.
+/// As many of the latest lines as there is room for, right above the prompt.
 fn draw_messages(frame: &mut Frame<'_>, area: Rect, messages: &[String]) {
-    let shown = messages.len().min(usize::from(area.height));
-    let latest = messages.iter().skip(messages.len() - shown);
-    let lines: Vec<Line<'_>> = latest.map(|message| Line::from(message.as_str())).collect();
-    let above = area.height.saturating_sub(u16::try_from(shown).unwrap_or(u16::MAX));
+    let height = usize::from(area.height);
+    // Each message takes a line at least.
+    let latest = messages.iter().skip(messages.len().saturating_sub(height));
+    let lines: Vec<Line<'_>> = latest.flat_map(|message| broken(message, area.width)).collect();
+    let lines = lines[lines.len().saturating_sub(height)..].to_vec();
+    let above = area.height.saturating_sub(u16::try_from(lines.len()).unwrap_or(u16::MAX));
     let area = Rect { y: area.y + above, height: area.height - above, ..area };
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// A message in lines that are no longer than this.
+fn broken<'a>(message: &str, width: u16) -> Vec<Line<'a>> {
+    let letters: Vec<char> = message.chars().collect();
+    let lines = letters.chunks(usize::from(width.max(1)));
+    lines.map(|line| Line::from(line.iter().collect::<String>())).collect()
 }
 
 /// The end of what is typed, if not all of it fits.

@@ -86,6 +86,14 @@ fn the_latest_messages_are_shown() {
 }
 
 #[test]
+fn a_long_message_takes_several_lines() {
+    let messages = vec!["first".to_owned(), format!("{}end", "x".repeat(98))];
+    let lines = lines(&View { messages, ..sample() }, 40, 13);
+    let full = "x".repeat(40);
+    assert_eq!(lines[6..9], [full.as_str(), full.as_str(), "xxxxxxxxxxxxxxxxxxend"]);
+}
+
+#[test]
 fn the_end_of_a_long_line_is_shown_and_the_cursor_behind_it() {
     let input = format!("set lamp {}end", "x".repeat(200));
     let view = View { input, ..sample() };
