@@ -29,7 +29,7 @@ impl Load {
     }
 
     /// Carries it, and says how it went. It goes on through another node when one fails, and gives
-    /// up when nothing of a whole window was answered for.
+    /// up when that brings nothing either: after more than what was under way has failed in a row.
     pub fn carry(&self, nodes: &Nodes) -> Outcome<String> {
         let began = Instant::now();
         let mut server = nodes.nearest()?;
@@ -48,7 +48,7 @@ impl Load {
                 Ok(_) => lost_in_a_row = 0,
                 Err(error) => {
                     (lost, lost_in_a_row) = (lost + 1, lost_in_a_row + 1);
-                    if lost_in_a_row == WINDOW {
+                    if lost_in_a_row > WINDOW {
                         return Err(
                             format!("given up after {} values: {error}", self.settled()).into()
                         );

@@ -114,6 +114,23 @@ fn a_person_changes_who_leads_and_who_belongs() {
 }
 
 #[test]
+fn a_load_goes_on_when_the_leader_is_killed() {
+    let last = play(
+        "dashboard-load",
+        &[
+            ("set lamp on", |view| told(view, "set lamp on: node")),
+            ("transfer 1", |view| {
+                matches!(view.nodes[0].state, NodeState::Runs { leads: true, .. })
+            }),
+            ("load 100000", |view| view.load.as_ref().is_some_and(|load| load.settled > 0)),
+            ("kill 1", |view| told(view, "kill 1: it is gone") && view.load.is_none()),
+            ("get load-99", |view| told(view, "says 99999")),
+        ],
+    );
+    assert!(told(&last, "without an answer"), "{:?}", last.messages);
+}
+
+#[test]
 fn what_snapshots_hold_survives_when_all_are_killed() {
     let compacted = |node: &NodeView| match node.state {
         NodeState::Runs { committed, in_log, .. } => in_log < committed,
