@@ -120,6 +120,10 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
         let part = if input.flag() { Part::Snapshot } else { Part::Stage };
         black_box(storage.read(part, input.word(), input.bytes(&mut buffer))).ok();
         black_box(storage.snapshot_bytes_max());
+        if input.flag() {
+            // Without this no storage here would ever tell of a loss.
+            black_box(storage.rot(input.index(), input.flag())).ok();
+        }
         black_box(storage.flush()).ok();
     }
 }
@@ -189,6 +193,10 @@ fn act(input: &mut Input, node: &mut Member) {
         }
         17 => {
             black_box(node.compact()).ok();
+        }
+        18 => node.announce(),
+        19 => {
+            black_box(node.maintain()).ok();
         }
         _ => {
             black_box(node.poll_event());
