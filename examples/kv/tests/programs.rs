@@ -2,9 +2,12 @@
 
 #[path = "programs/processes.rs"]
 mod processes;
+#[path = "common/wait.rs"]
+mod wait;
 
 use kv::resp::Reply;
-use processes::{Processes, tool, wait_until};
+use processes::{Processes, tool};
+use wait::wait_until;
 
 #[test]
 fn redis_tools_work_with_every_node() {

@@ -1,15 +1,15 @@
 //! A few nodes in one process, and clients for them. Every wait here has an end.
 
+mod wait;
+
 use kv::control::Client;
 use kv::options::{Beginning, Options};
 use kv::program::Program;
 use kv::resp::Reply;
 use raft_std::transport::Udp;
 use raft_std::{Memory, NodeId, Settings};
-use std::time::{Duration, Instant};
-
-/// No wait of a test is longer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use std::time::Duration;
+pub use wait::{PATIENCE, wait_until};
 
 pub struct Cluster {
     pub nodes: Vec<Node>,
@@ -138,17 +138,5 @@ pub fn shown(reply: &Reply) -> String {
         Reply::Nothing => "nothing".to_owned(),
         Reply::List(replies) => replies.iter().map(shown).collect::<Vec<_>>().join(" "),
         Reply::Map(_) => "a map".to_owned(),
-    }
-}
-
-/// Asks again and again until there is an answer.
-pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

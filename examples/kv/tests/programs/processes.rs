@@ -1,5 +1,6 @@
 //! Processes on loopback, with their data in a directory of their own. Every wait has an end.
 
+use crate::wait::{PATIENCE, wait_until};
 use kv::control::{Client, field};
 use kv::resp::Reply;
 use std::fs::{self, File};
@@ -7,9 +8,6 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// No wait of a test is longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Processes {
     directory: PathBuf,
@@ -182,16 +180,4 @@ pub fn refused(words: &str) -> (i32, String) {
     let mut kv = Command::new(env!("CARGO_BIN_EXE_kv"));
     let output = kv.args(words.split(' ')).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-}
-
-/// Asks again and again until there is an answer.
-pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
