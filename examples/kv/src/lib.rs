@@ -5,7 +5,8 @@
 //! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
 //! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
 //! - [`door`]: all connections of clients, in one thread;
-//! - [`options`], [`program`], [`lines`]: what can be chosen, a whole node, and what it tells;
+//! - [`options`], [`program`], [`process`], [`lines`]: what can be chosen, a whole node, a process
+//!   that is one, and what it tells;
 //! - [`control`]: what `raftctl` does.
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod housekeeping;
 pub mod lines;
 pub mod operators;
 pub mod options;
+pub mod process;
 pub mod program;
 pub mod resp;
 pub mod store;
