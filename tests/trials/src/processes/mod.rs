@@ -30,7 +30,8 @@ static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 
 /// A few processes. Those that run are killed when this is dropped.
 ///
-/// - what is done to nodes, by their number, from 1 on: `run`, `kill`, `terminate`, `stop`, `go_on`;
+/// - what is done to nodes, by their number, from 1 on: `run`, `kill`, `terminate`, `stop` and
+///   `go_on`;
 /// - looks: everything else.
 pub struct Processes {
     recipe: Recipe,
