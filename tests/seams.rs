@@ -334,3 +334,39 @@ fn the_length_of_a_tick_is_agreed_on() {
     let made = Node::recover(slow, vec![0; 1024], storage, Letters::default());
     assert!(matches!(made.err(), Some(RecoverError::UnequalSettings)));
 }
+
+/// Whoever watches a node sees a snapshot come in piece by piece, and then none on its way.
+#[test]
+fn a_snapshot_that_comes_in_can_be_watched() {
+    let settings = Settings { frame: 64, snapshot_bytes: 4096, ..Settings::default() };
+    let mut cluster = Cluster::found(&[1, 2, 3], &settings).unwrap();
+    cluster.node_mut(1).unwrap().campaign();
+    cluster.settle().unwrap();
+    cluster.crash(3, 0).unwrap();
+    for number in 0..100 {
+        let word = format!("a word with the number {number}");
+        cluster.node_mut(1).unwrap().propose(&word.as_str()).unwrap();
+        cluster.settle().unwrap();
+        cluster.apply(1).unwrap();
+    }
+    cluster.start(3).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        for id in 1..=3 {
+            cluster.node_mut(id).unwrap().tick();
+            cluster.flush(id).unwrap();
+            cluster.send(id, usize::MAX).unwrap();
+        }
+        for letter in std::mem::take(&mut cluster.flight) {
+            cluster.deliver(&letter);
+            if let Some((now, whole)) = cluster.node(3).unwrap().incoming_snapshot() {
+                assert!(now <= whole && held.last() <= Some(&now));
+                held.push(now);
+            }
+        }
+    }
+    held.dedup();
+    assert!(held.len() > 1, "it was seen to grow: {held:?}");
+    let node = cluster.node(3).unwrap();
+    assert_eq!((node.incoming_snapshot(), node.status().snapshot.0 > 0), (None, true));
+}

@@ -117,6 +117,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         self.count + slots < self.slots && self.free_bytes() >= size + skipped + bytes
     }
 
+    /// How much clients use of what they may, in hundredths: of the bytes, or of the places for
+    /// entries, whichever is fuller.
+    pub fn fill_percent(&self) -> u32 {
+        let part = |used: u32, most: u32| {
+            let percent = u64::from(used) * 100 / u64::from(most.max(1));
+            u32::try_from(percent.min(100)).unwrap_or(100)
+        };
+        let used = self.ring_bytes - self.free_bytes();
+        part(self.count, self.slots.saturating_sub(RESERVED_SLOTS))
+            .max(part(used, self.ring_bytes.saturating_sub(RESERVED_BYTES)))
+    }
+
     /// Where an entry of `size` bytes would start. `None` if there is no room for it.
     pub(super) fn place(&self, size: u32) -> Option<u32> {
         let fits = |&(start, end): &(u32, u32)| end - start >= size;

@@ -25,6 +25,8 @@ fn assert_same(log: &Log<Vec<u8>>, model: &[(u32, Vec<u8>)], base: u64) {
         assert_eq!((entry.term.0, entry.body), (*term, &body[..]), "at {index}");
         assert_eq!(log.term(Index(index)), Some(Term(*term)));
     }
+    let fill = log.fill_percent();
+    assert!(log.is_filled(fill) && (fill == 100 || !log.is_filled(fill + 1)), "{fill}");
     assert_eq!(log.get(Index(base)), None);
     assert_eq!(log.get(log.last().index.next()), None);
 }

@@ -72,6 +72,12 @@ where
         }
     }
 
+    /// The snapshot that comes together in the storage, if one does: how many bytes of it are
+    /// there, and how many there will be.
+    pub fn incoming_snapshot(&self) -> Option<(u32, u32)> {
+        self.raft.stage().map(|stage| (stage.held, stage.snapshot.bytes))
+    }
+
     /// The log.
     pub fn log(&self) -> &Log<B> {
         self.raft.log()

@@ -162,6 +162,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.retired && self.snapshots.short
     }
 
+    /// What comes together, for whoever looks.
+    pub(crate) const fn stage(&self) -> Option<&Stage> {
+        self.snapshots.stage.as_ref()
+    }
+
     /// What comes together.
     pub(crate) fn stage_mut(&mut self) -> &mut Option<Stage> {
         &mut self.snapshots.stage
