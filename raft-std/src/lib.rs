@@ -70,7 +70,7 @@ pub use crate::metrics::Metrics;
 pub use crate::server::{NotStarted, Server};
 pub use crate::settings::{BadSetting, Settings};
 pub use crate::setup::Setup;
-pub use crate::storage::{HostStorage, Memory};
+pub use crate::storage::{HostStorage, Memory, StorageCounters};
 pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
 pub use crate::wal::{Wal, WalError, WalOptions};

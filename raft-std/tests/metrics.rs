@@ -54,6 +54,11 @@ fn pages_say_how_a_server_is() {
     for line in ["raft_up 1", "raft_role{role=\"leader\"} 1", "raft_leader 1", "raft_voters 1"] {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
     }
+    assert!(text.contains("\nraft_log_fill_ratio 0\n"), "a few bytes in a megabyte\n{text}");
+    for name in ["raft_flushes_total", "raft_last_index"] {
+        let line = text.lines().find(|it| it.starts_with(&format!("{name} "))).expect(name);
+        assert!(!line.ends_with(" 0"), "{line}");
+    }
     let names = |prefix: &str| text.lines().filter(|it| it.starts_with(prefix)).count();
     assert_eq!(names("# HELP"), names("# TYPE"));
     // Every number belongs to a name that was explained, and is one.

@@ -20,7 +20,7 @@ use crate::commands::Batches;
 use crate::errors::{AdminError, Stopped};
 use crate::links::{LinkCounters, Links, addressed};
 use crate::settings::SUBMIT_BYTES;
-use crate::storage::HostStorage;
+use crate::storage::{HostStorage, StorageCounters};
 use raft_core::{
     CompactError, Configuration, Event, FlushError, FlushToken, Node, NodeId, Reply, RoleName,
     Sessions, Status,
@@ -51,6 +51,12 @@ pub struct HostStatus {
     pub node: Status,
     /// Who the members are, as far as this node knows, committed or not.
     pub configuration: Configuration,
+    /// How full its log is, in hundredths.
+    pub log_fill_percent: u32,
+    /// What its storage has done.
+    pub storage: StorageCounters,
+    /// The snapshot that it is being sent: how many bytes have come, and how many there are.
+    pub incoming_snapshot: Option<(u32, u32)>,
     /// What became of datagrams.
     pub links: LinkCounters,
     /// How many commands and reads wait for their answers.
@@ -208,6 +214,9 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         HostStatus {
             node: self.node.status(),
             configuration: self.node.configuration().clone(),
+            log_fill_percent: self.node.log().fill_percent(),
+            storage: self.node.storage().counters(),
+            incoming_snapshot: self.node.incoming_snapshot(),
             links: self.links.counters(),
             waiting: self.shared.waiting(),
             turns: self.turns,

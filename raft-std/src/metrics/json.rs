@@ -34,6 +34,8 @@ pub(super) fn page(status: &HostStatus) -> String {
         .field("refilling", node.refilling)
         .field("quiet", node.quiet)
         .field("transferring", maybe(node.transferring))
+        .field("log_fill_percent", status.log_fill_percent)
+        .field("flushes", status.storage.flushes)
         .field("waiting", status.waiting)
         .field("peers", list(peers));
     match fault {

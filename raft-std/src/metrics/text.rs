@@ -14,6 +14,7 @@ pub(super) fn page(status: &Result<HostStatus, Stopped>) -> String {
     if let Ok(status) = status {
         page.state(status);
         page.progress(status);
+        page.storage(status);
         page.traffic(status);
     }
     page.0
@@ -61,6 +62,22 @@ impl Page {
                 self.line("raft_peer_matched_index", &label, peer.matched.0);
             }
         }
+    }
+
+    fn storage(&mut self, status: &HostStatus) {
+        let storage = &status.storage;
+        let fill = f64::from(status.log_fill_percent) / 100.0;
+        self.gauge("raft_log_fill_ratio", "How much of the log is in use, 0 to 1.", fill);
+        let (held, whole) = status.incoming_snapshot.unwrap_or_default();
+        let name = "raft_incoming_snapshot_held_bytes";
+        self.gauge(name, "How much has come of the snapshot that is being sent here.", held);
+        let name = "raft_incoming_snapshot_bytes";
+        self.gauge(name, "How long that snapshot is; 0 if none is on its way.", whole);
+        self.counter("raft_flushes_total", "Flushes of the storage.", storage.flushes);
+        let seconds = storage.flush_time.as_secs_f64();
+        self.counter("raft_flush_seconds_total", "How long all of them took.", seconds);
+        let bytes = storage.flushed_bytes;
+        self.counter("raft_flushed_bytes_total", "Bytes of records in them.", bytes);
     }
 
     fn traffic(&mut self, status: &HostStatus) {

@@ -3,9 +3,11 @@
 
 use super::error::WalError;
 use super::journal::{Job, Journal};
+use crate::storage::StorageCounters;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// What is called when a flush has ended.
 type Wake = Box<dyn Fn() + Send>;
@@ -23,6 +25,8 @@ struct Shared {
     /// Something changed on the desk.
     changed: Condvar,
     wake: Mutex<Option<Wake>>,
+    /// Apart from the journal, which is locked as long as a sync takes.
+    counters: Mutex<StorageCounters>,
 }
 
 /// Where the thread finds what to do, and leaves what came of it.
@@ -42,6 +46,7 @@ impl Flusher {
             desk: Mutex::default(),
             changed: Condvar::new(),
             wake: Mutex::default(),
+            counters: Mutex::default(),
         };
         Self { shared: Arc::new(shared), thread: None }
     }
@@ -91,6 +96,10 @@ impl Flusher {
     pub(super) fn run(&mut self, job: Job) -> Outcome {
         self.shared.run(job)
     }
+
+    pub(super) fn counters(&self) -> StorageCounters {
+        *lock(&self.shared.counters)
+    }
 }
 
 impl Drop for Flusher {
@@ -137,8 +146,16 @@ impl Shared {
 
     /// Nobody may wait for ever because something panicked here.
     fn run(&self, job: Job) -> Outcome {
+        let (begun, bytes, empty) = (Instant::now(), job.bytes(), job.is_empty());
         let ran = catch_unwind(AssertUnwindSafe(|| lock(&self.journal).run(job)));
-        ran.unwrap_or(Err(WalError::BadRecord("what makes a flush panic")))
+        let outcome = ran.unwrap_or(Err(WalError::BadRecord("what makes a flush panic")));
+        if outcome.is_ok() && !empty {
+            let mut counters = lock(&self.counters);
+            counters.flushes += 1;
+            counters.flush_time += begun.elapsed();
+            counters.flushed_bytes += bytes;
+        }
+        outcome
     }
 }
 

@@ -63,6 +63,16 @@ impl Job {
             after: Vec::new(),
         }
     }
+
+    /// How many bytes go to the log.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.items.len() - HEAD_BYTES) as u64
+    }
+
+    /// Whether there is nothing that would have to be durable.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes() == 0 && self.touched.is_empty() && self.after.is_empty()
+    }
 }
 
 /// What is done to a file when nobody can need it any more as it is.

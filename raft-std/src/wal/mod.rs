@@ -44,7 +44,7 @@ use self::look::Look;
 use self::sector::SECTOR_BYTES;
 use self::snapshot::{Content, Stage, Window};
 use self::terms::Terms;
-use crate::storage::HostStorage;
+use crate::storage::{HostStorage, StorageCounters};
 use raft_core::{ClusterId, Entries, Index, Loss, Part, Record, Storage};
 use std::path::Path;
 use std::sync::Arc;
@@ -320,6 +320,10 @@ impl HostStorage for Wal {
         let measured = self.measure_sync();
         // What went wrong is told by the next call that can tell it.
         self.last_word(measured).unwrap_or_default()
+    }
+
+    fn counters(&self) -> StorageCounters {
+        self.flusher.counters()
     }
 }
 
