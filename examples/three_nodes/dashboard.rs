@@ -8,7 +8,7 @@ use crate::commands::{COMMANDS, Order, parse};
 use crate::load::Load;
 use crate::nodes::{Nodes, Outcome, Seen};
 use crate::prompt::Prompt;
-use crate::screen::{self, LoadView, NodeState, NodeView, View};
+use crate::screen::{self, LoadView, NodeState, NodeView, Rates, SnapshotView, View};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use raft_std::{HostStatus, NodeId, RoleName};
 use ratatui::Terminal;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// How many messages are kept.
 const MESSAGES_MAX: usize = 200;
-/// Over how long datagrams are counted.
+/// Over how long datagrams and syncs are counted.
 const COUNTED: Duration = Duration::from_secs(1);
 
 /// What the loop is asked for keys with; it may look at what is shown.
@@ -204,17 +204,17 @@ fn node_view(seen: &Seen, meter: &Meter) -> NodeView {
     let state = match &seen.status {
         None => NodeState::Off,
         Some(Err(why)) => NodeState::Stopped(why.to_string()),
-        Some(Ok(status)) => running(status, meter.rate(seen.id)),
+        Some(Ok(status)) => running(status, meter.rates(seen.id)),
     };
     NodeView { id: seen.id.0, address: seen.address.clone(), state }
 }
 
-fn running(status: &HostStatus, datagrams_per_second: u32) -> NodeState {
+fn running(status: &HostStatus, rates: Rates) -> NodeState {
     let node = &status.node;
     let role = match node.role {
         RoleName::Leader => "leader",
         RoleName::Candidate => "candidate",
-        RoleName::PreCandidate => "asks around",
+        RoleName::PreCandidate => "asking",
         RoleName::Follower if !node.admitted => "newcomer",
         RoleName::Follower => "follower",
     };
@@ -224,17 +224,19 @@ fn running(status: &HostStatus, datagrams_per_second: u32) -> NodeState {
         term: node.term.0,
         committed: node.committed.0,
         applied: node.applied.0,
-        in_log: node.last.0.saturating_sub(node.snapshot.0),
-        datagrams_per_second,
+        compacted: node.snapshot.0,
+        log_percent: status.log_fill_percent,
+        rates,
+        snapshot: status.incoming_snapshot.map(|(held, bytes)| SnapshotView { held, bytes }),
     }
 }
 
-/// Counts the datagrams of each node, sent and received, over about a second.
+/// Counts what each node does, over about a second: syncs, and datagrams sent and received.
 #[derive(Default)]
 struct Meter {
     since: Option<Instant>,
-    counts: HashMap<NodeId, u32>,
-    rates: HashMap<NodeId, u32>,
+    counts: HashMap<NodeId, [u64; 2]>,
+    rates: HashMap<NodeId, Rates>,
 }
 
 impl Meter {
@@ -244,23 +246,28 @@ impl Meter {
             return;
         }
         let total = |seen: &Seen| {
-            let counters = &seen.status.as_ref()?.as_ref().ok()?.node.counters;
-            Some((seen.id, counters.sent.saturating_add(counters.received)))
+            let status = seen.status.as_ref()?.as_ref().ok()?;
+            let counters = &status.node.counters;
+            let datagrams = u64::from(counters.sent) + u64::from(counters.received);
+            Some((seen.id, [status.storage.flushes, datagrams]))
         };
-        let counts: HashMap<NodeId, u32> = seen.iter().filter_map(total).collect();
+        let counts: HashMap<NodeId, [u64; 2]> = seen.iter().filter_map(total).collect();
         if let Some(over) = over {
-            let rate = |(id, count): (&NodeId, &u32)| {
-                let before = self.counts.get(id)?;
-                // Whoever started again counts from zero.
-                let more = f64::from(count.saturating_sub(*before));
-                Some((*id, (more / over.as_secs_f64()).round() as u32))
+            // Whoever started again counts from zero.
+            let rate = |now: u64, before: u64| {
+                (now.saturating_sub(before) as f64 / over.as_secs_f64()).round() as u32
             };
-            self.rates = counts.iter().filter_map(rate).collect();
+            let rates = |(id, now): (&NodeId, &[u64; 2])| {
+                let before = self.counts.get(id)?;
+                let (syncs, datagrams) = (rate(now[0], before[0]), rate(now[1], before[1]));
+                Some((*id, Rates { syncs, datagrams }))
+            };
+            self.rates = counts.iter().filter_map(rates).collect();
         }
         (self.since, self.counts) = (Some(now), counts);
     }
 
-    fn rate(&self, id: NodeId) -> u32 {
+    fn rates(&self, id: NodeId) -> Rates {
         self.rates.get(&id).copied().unwrap_or_default()
     }
 }

@@ -17,15 +17,17 @@ const COMMANDS: [&str; 2] = [
 ];
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";
-const WIDTHS: [Constraint; 8] = [
+const WIDTHS: [Constraint; 10] = [
     Constraint::Length(4),
-    Constraint::Length(12),
-    Constraint::Length(5),
     Constraint::Length(9),
-    Constraint::Length(9),
+    Constraint::Length(4),
     Constraint::Length(7),
-    Constraint::Length(11),
-    Constraint::Length(15),
+    Constraint::Length(7),
+    Constraint::Length(8),
+    Constraint::Length(4),
+    Constraint::Length(7),
+    Constraint::Length(6),
+    Constraint::Min(14),
 ];
 
 /// All that is shown.
@@ -60,10 +62,27 @@ pub enum NodeState {
         term: u32,
         committed: u64,
         applied: u64,
-        /// Entries since the last snapshot.
-        in_log: u64,
-        datagrams_per_second: u32,
+        /// The last entry that is in the snapshot.
+        compacted: u64,
+        /// Hundredths of the log that are in use.
+        log_percent: u32,
+        rates: Rates,
+        snapshot: Option<SnapshotView>,
     },
+}
+
+/// What a node does in a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rates {
+    pub syncs: u32,
+    pub datagrams: u32,
+}
+
+/// How much has come of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotView {
+    pub held: u32,
+    pub bytes: u32,
 }
 
 /// How far a load is.
@@ -84,14 +103,16 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
     };
     // In the order of what matters most; messages get the rest.
     let (prompt, nodes, weather) = (take(1), take(rows), take(1));
-    let (load, keys) = (take(u16::from(view.load.is_some())), take(3));
-    let parts = [nodes, weather, load, Constraint::Fill(1), prompt, keys];
-    let [nodes, weather, load, messages, prompt, keys] =
+    let bars = bars(view);
+    let (progress, keys) = (take(u16::try_from(bars.len()).unwrap_or(u16::MAX)), take(3));
+    let parts = [nodes, weather, progress, Constraint::Fill(1), prompt, keys];
+    let [nodes, weather, progress, messages, prompt, keys] =
         Layout::vertical(parts).areas(frame.area());
     draw_nodes(frame, nodes, &view.nodes);
     frame.render_widget(Line::from(view.weather.as_str()).dim(), weather);
-    if let Some(state) = &view.load {
-        draw_load(frame, load, state);
+    let lines = Layout::vertical(bars.iter().map(|_| Constraint::Length(1))).split(progress);
+    for (bar, line) in bars.into_iter().zip(lines.iter()) {
+        frame.render_widget(bar, *line);
     }
     draw_messages(frame, messages, &view.messages);
     draw_prompt(frame, prompt, &view.input);
@@ -100,8 +121,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
 }
 
 fn draw_nodes(frame: &mut Frame<'_>, area: Rect, nodes: &[NodeView]) {
-    let names =
-        ["node", "role", "term", "committed", "applied", "in log", "datagrams/s", "address"];
+    let names = [
+        "node", "role", "term", "commit", "applied", "snapshot", "log", "syncs/s", "msgs/s",
+        "address",
+    ];
     let header = Row::new(names).style(Style::new().bold());
     let table = Table::new(nodes.iter().map(row), WIDTHS).header(header);
     frame.render_widget(table, area);
@@ -110,29 +133,60 @@ fn draw_nodes(frame: &mut Frame<'_>, area: Rect, nodes: &[NodeView]) {
 fn row(node: &NodeView) -> Row<'_> {
     let id = node.id.to_string();
     let (cells, color) = match &node.state {
-        NodeState::Off => (["off", "", "", "", "", ""].map(str::to_owned), Color::DarkGray),
-        NodeState::Stopped(why) => {
-            (["stopped", "", "", "", "", why].map(str::to_owned), Color::Red)
+        NodeState::Off => (["off", "", "", "", "", "", "", ""].map(str::to_owned), Color::DarkGray),
+        NodeState::Stopped(_) => {
+            (["stopped", "", "", "", "", "", "", ""].map(str::to_owned), Color::Red)
         }
-        NodeState::Runs { role, leads, term, committed, applied, in_log, datagrams_per_second } => {
+        NodeState::Runs {
+            role,
+            leads,
+            term,
+            committed,
+            applied,
+            compacted,
+            log_percent,
+            rates,
+            ..
+        } => {
             let color = if *leads { Color::Green } else { Color::Reset };
-            let numbers =
-                [u64::from(*term), *committed, *applied, *in_log, u64::from(*datagrams_per_second)];
-            let [term, committed, applied, in_log, rate] = numbers.map(|it| it.to_string());
-            ([(*role).to_owned(), term, committed, applied, in_log, rate], color)
+            let numbers = [u64::from(*term), *committed, *applied, *compacted];
+            let [term, committed, applied, compacted] = numbers.map(|it| it.to_string());
+            let [syncs, datagrams] = [rates.syncs, rates.datagrams].map(|it| it.to_string());
+            let (role, log) = ((*role).to_owned(), format!("{log_percent}%"));
+            ([role, term, committed, applied, compacted, log, syncs, datagrams], color)
         }
     };
     let cells = [id].into_iter().chain(cells).map(Cell::from);
-    Row::new(cells.chain([Cell::from(node.address.as_str())])).style(Style::new().fg(color))
+    // Why it stopped matters more than where it was.
+    let last = match &node.state {
+        NodeState::Stopped(why) => why,
+        _ => &node.address,
+    };
+    Row::new(cells.chain([Cell::from(last.as_str())])).style(Style::new().fg(color))
 }
 
-fn draw_load(frame: &mut Frame<'_>, area: Rect, load: &LoadView) {
-    let share = f64::from(load.settled) / f64::from(load.goal.max(1));
-    let gauge = Gauge::default()
+/// Whatever takes a while: a load, and snapshots on their way.
+fn bars(view: &View) -> Vec<Gauge<'static>> {
+    let load = view.load.as_ref();
+    let load = load.map(|LoadView { settled, goal }| {
+        bar(format!("load {settled} of {goal}"), *settled, *goal)
+    });
+    let snapshots = view.nodes.iter().filter_map(|node| match node.state {
+        NodeState::Runs { snapshot: Some(SnapshotView { held, bytes }), .. } => {
+            let label = format!("snapshot for node {}: {held} of {bytes} bytes", node.id);
+            Some(bar(label, held, bytes))
+        }
+        _ => None,
+    });
+    load.into_iter().chain(snapshots).collect()
+}
+
+fn bar(label: String, done: u32, whole: u32) -> Gauge<'static> {
+    let share = f64::from(done) / f64::from(whole.max(1));
+    Gauge::default()
         .gauge_style(Style::new().fg(Color::Cyan).bg(Color::DarkGray))
-        .label(format!("load {} of {}", load.settled, load.goal))
-        .ratio(share.clamp(0.0, 1.0));
-    frame.render_widget(gauge, area);
+        .label(label)
+        .ratio(share.clamp(0.0, 1.0))
 }
 
 /// As many of the latest lines as there is room for, right above the prompt.

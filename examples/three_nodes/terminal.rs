@@ -2,16 +2,20 @@
 
 use crate::dashboard::Dashboard;
 use crate::nodes::{Nodes, Outcome};
-use crossterm::event::{self, Event, KeyEvent};
+use crate::screen::View;
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::flag;
 use std::io::{self, stdout};
 use std::panic;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -22,6 +26,9 @@ const FIRST_PORT: u16 = 8000;
 /// How often the picture is drawn anew while nobody types.
 const REFRESH: Duration = Duration::from_millis(100);
 
+/// The key that ends it.
+const QUIT: KeyEvent = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+
 /// Whether the terminal is to be given back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -29,9 +36,17 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub fn run(directory: &Path) -> Outcome<()> {
     let mut dashboard = Dashboard::new(Nodes::found(directory, FIRST_PORT)?);
     restore_before_panics(dashboard.reporter());
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&ended))?;
+    }
     let _taken = Taken::new()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-    dashboard.run(&mut terminal, &mut |_| next_key())
+    let mut next_key = |_: &View| {
+        // Whoever asks for the end from outside gets what the keyboard would give.
+        if ended.load(Ordering::SeqCst) { Ok(Some(QUIT)) } else { next_key() }
+    };
+    dashboard.run(&mut terminal, &mut next_key)
 }
 
 /// The next key, if there is one soon.

@@ -133,7 +133,7 @@ fn a_load_goes_on_when_the_leader_is_killed() {
 #[test]
 fn what_snapshots_hold_survives_when_all_are_killed() {
     let compacted = |node: &NodeView| match node.state {
-        NodeState::Runs { committed, in_log, .. } => in_log < committed,
+        NodeState::Runs { compacted, .. } => compacted > 0,
         _ => false,
     };
     let last = play(

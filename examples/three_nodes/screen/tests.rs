@@ -12,8 +12,10 @@ fn sample() -> View {
         term: 2,
         committed: 1041,
         applied,
-        in_log: 17,
-        datagrams_per_second: 83,
+        compacted: 900,
+        log_percent: 17,
+        rates: Rates { syncs: 41, datagrams: 83 },
+        snapshot: None,
     };
     let node = |id: u8, state| {
         let address = format!("127.0.0.1:800{}", id - 1);
@@ -51,11 +53,11 @@ fn drawn(view: &View, width: u16, height: u16) -> Terminal<TestBackend> {
 #[test]
 fn everything_stands_in_its_place() {
     let expected = [
-        "node role         term  committed applied   in log  datagrams/s address",
-        "1    leader       2     1041      1041      17      83          127.0.0.1:8000",
-        "2    off                                                        127.0.0.1:8001",
-        "3    follower     2     1041      1040      17      83          127.0.0.1:8002",
-        "4    stopped                                        no room     127.0.0.1:8003",
+        "node role      term commit  applied snapshot log  syncs/s msgs/s address",
+        "1    leader    2    1041    1041    900      17%  41      83     127.0.0.1:8000",
+        "2    off                                                         127.0.0.1:8001",
+        "3    follower  2    1041    1040    900      17%  41      83     127.0.0.1:8002",
+        "4    stopped                                                     no room",
         "all roads are open, nothing is lost",
         "",
         "> kill 2",
@@ -76,6 +78,18 @@ fn a_load_has_a_bar_of_its_length() {
     let row: String = (0..80).map(|x| buffer[(x, 6)].symbol()).collect();
     assert!(row.contains("load 250 of 1000"), "{row}");
     assert_eq!(row.chars().take_while(|letter| *letter == '█').count(), 20, "{row}");
+}
+
+#[test]
+fn a_snapshot_on_its_way_has_a_bar_too() {
+    let mut view = View { load: Some(LoadView { settled: 1, goal: 2 }), ..sample() };
+    if let NodeState::Runs { snapshot, .. } = &mut view.nodes[2].state {
+        *snapshot = Some(SnapshotView { held: 300, bytes: 1200 });
+    }
+    let lines = lines(&view, 80, 15);
+    assert!(lines[6].contains("load 1 of 2"), "{lines:?}");
+    assert!(lines[7].contains("snapshot for node 3: 300 of 1200 bytes"), "{lines:?}");
+    assert_eq!(lines[7].chars().take_while(|letter| *letter == '█').count(), 20, "{lines:?}");
 }
 
 #[test]
