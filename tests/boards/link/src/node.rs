@@ -232,6 +232,7 @@ fn propose(input: &mut Input, node: &mut Member) {
 
 fn look(input: &mut Input, node: &Member) {
     let status = black_box(node.status());
+    black_box(node.incoming_snapshot());
     for reason in DropReason::ALL {
         black_box(status.counters.dropped(reason));
     }

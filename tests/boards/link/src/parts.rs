@@ -80,7 +80,7 @@ fn read(input: &mut Input, log: &Log<&mut [u8]>) {
     }
     black_box(log.last_at_most(Term(input.word()), input.index()));
     black_box((log.has_room_for_noop(), log.client_bytes_max(), log.free_bytes()));
-    black_box(log.is_filled(input.word()));
+    black_box((log.is_filled(input.word()), log.fill_percent()));
     compare(log);
 }
 
