@@ -181,6 +181,23 @@ fn strangers_hear_nothing_but_that_they_are_strangers() {
 }
 
 #[test]
+fn strangers_who_say_nothing_keep_nobody_out() {
+    let mut cluster = Cluster::start(1, |options| {
+        (options.password, options.clients_max) = (Some("open sesame".into()), 4);
+    });
+    let friends: Vec<_> = (0..3).map(|_| cluster.node(1).client()).collect();
+    let strangers: Vec<_> =
+        (0..50).map(|_| TcpStream::connect(cluster.node(1).door()).unwrap()).collect();
+    let mut late = cluster.node(1).client();
+    assert_eq!(ask(&mut late, "SET a 1"), "OK");
+    // Four friends are four, and whoever came before is still here.
+    for mut friend in friends {
+        assert_eq!(ask(&mut friend, "GET a"), "1");
+    }
+    drop(strangers);
+}
+
+#[test]
 fn garbage_and_what_is_too_much_harm_nobody_else() {
     let mut cluster = Cluster::start(1, |options| options.clients_max = 8);
     let mut client = cluster.node(1).client();

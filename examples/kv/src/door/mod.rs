@@ -206,7 +206,8 @@ impl Porter {
                     return;
                 }
             };
-            let (name, full) = (self.next, self.connections.len() >= self.settings.clients_max);
+            let full = self.connections.len() >= self.settings.clients_max && !self.make_room();
+            let name = self.next;
             self.next += 1;
             let both = Interest::READABLE | Interest::WRITABLE;
             if self.poll.registry().register(&mut stream, Token(name), both).is_err() {
@@ -222,6 +223,14 @@ impl Porter {
             self.connections.insert(name, connection);
             due.push(name);
         }
+    }
+
+    /// Sends away who has been here longest without the password: nobody without it can keep
+    /// others out. Says whether there was such a one.
+    fn make_room(&mut self) -> bool {
+        let strangers = self.connections.iter().filter(|(_, it)| !it.is_trusted());
+        let oldest = strangers.map(|(name, _)| *name).min();
+        oldest.map(|name| self.close(name)).is_some()
     }
 
     /// Does what can be done for a connection. Says whether there may be more at once.
