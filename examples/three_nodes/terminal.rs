@@ -10,7 +10,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::io::{self, stdout};
 use std::panic;
@@ -37,7 +37,7 @@ pub fn run(directory: &Path) -> Outcome<()> {
     let mut dashboard = Dashboard::new(Nodes::found(directory, FIRST_PORT)?);
     restore_before_panics(dashboard.reporter());
     let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP] {
+    for signal in [SIGTERM, SIGINT] {
         flag::register(signal, Arc::clone(&ended))?;
     }
     let _taken = Taken::new()?;

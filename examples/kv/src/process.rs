@@ -3,7 +3,6 @@
 use crate::options::{Options, Wanted, help};
 use crate::program::Program;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
@@ -68,16 +67,37 @@ fn until_the_end(options: &Options) -> Result<ExitCode, Box<dyn std::error::Erro
 }
 
 fn hear_signals(ended: Sender<End>) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut asked = false;
-        for _ in signals.forever() {
-            // Whoever asks twice does not want to wait.
-            if std::mem::replace(&mut asked, true) {
-                std::process::exit(1);
-            }
-            ended.send(End::Asked).ok();
+    let mut asked = false;
+    each_signal(move || {
+        // Whoever asks twice does not want to wait.
+        if std::mem::replace(&mut asked, true) {
+            std::process::exit(1);
         }
-    })?;
-    Ok(())
+        ended.send(End::Asked).ok();
+    })
+}
+
+/// Calls this for each signal that asks for the end.
+#[cfg(unix)]
+fn each_signal(mut call: impl FnMut() + Send + 'static) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let hear = move || signals.forever().for_each(|_| call());
+    thread::Builder::new().name("signals".to_owned()).spawn(hear).map(drop)
+}
+
+/// Where signals can't be waited for, it is looked for them.
+#[cfg(not(unix))]
+fn each_signal(mut call: impl FnMut() + Send + 'static) -> std::io::Result<()> {
+    use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
+    let came = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&came))?;
+    }
+    let look = move || loop {
+        if came.swap(false, Ordering::SeqCst) {
+            call();
+        }
+        thread::sleep(std::time::Duration::from_millis(100));
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(look).map(drop)
 }
