@@ -68,7 +68,8 @@
 //! - [`wire`]: datagrams, as `WIRE.md` has them byte by byte;
 //! - `progress`, `clock`, `status`: followers as a leader sees them, waits, what is seen outside;
 //! - `raft`: elections, replication, and what is owed to whom;
-//! - `machine`, `node`: the application's part, and the whole behind one set of calls.
+//! - `machine`, `node`: the application's part, and the whole behind one set of calls;
+//! - [`serial`]: datagrams over a serial line.
 //!
 //! # What it does without
 //!
@@ -100,6 +101,7 @@ mod progress;
 mod quorum;
 mod raft;
 mod random;
+pub mod serial;
 mod session;
 mod snapshot;
 mod status;

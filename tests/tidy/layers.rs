@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["machine"],
     &["session"],
     &["node"],
+    &["serial"],
 ];
 
 /// The module that decides, and knows nothing of where its decisions are kept or applied.

@@ -14,6 +14,7 @@ pub use self::decode::decode;
 pub(crate) use self::decode::{Opened, open};
 pub use self::encode::encode;
 pub(crate) use self::encode::{behind_nonce, put_nonce};
+pub(crate) use self::envelope::ADDRESS_BYTES;
 pub use self::envelope::{ENVELOPE_BYTES, Envelope};
 pub(crate) use self::kind::Kind;
 use crate::durable::Durable;
