@@ -7,6 +7,7 @@
 //! * `node.rs`: a node, from its storage's formatting to its end
 //! * `sessions.rs`: a node with sessions
 //! * `parts.rs`: what can be used without a node: log, wire, envelope, sets
+//! * `serial.rs`: both ends of a serial line
 
 #![no_std]
 #![no_main]
@@ -14,6 +15,7 @@
 mod input;
 mod node;
 mod parts;
+mod serial;
 mod sessions;
 
 use self::input::Input;
@@ -37,6 +39,7 @@ fn main() -> ! {
         parts::log(&mut input, SPARE);
         parts::wire(&mut input);
         parts::envelope(&mut input);
+        serial::live(&mut input);
         parts::sets(&mut input);
         #[cfg(feature = "planted")]
         planted(&mut input, SPARE);

@@ -1,7 +1,8 @@
 //! Says how much flash, RAM and stack the core takes on a Cortex-M0, as lines of `name = value`.
 //!
-//! Flash is what an image with one node has more than one without; RAM is a node without its log,
-//! storage and machine; stack is the deepest call of three nodes on an emulated board.
+//! Flash is what an image with one node, or with a part beside it, has more than an empty one; RAM
+//! is a node without its log, storage and machine; stack is the deepest call of three nodes on an
+//! emulated board.
 
 use object::{Object, ObjectSection};
 use std::error::Error;
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const TARGET: &str = "thumbv6m-none-eabi";
+
+/// What is weighed, and the image that has it.
+const WEIGHED: [(&str, &str); 2] = [("core_text_bytes", "node"), ("serial_text_bytes", "serial")];
 
 /// What the image that measures itself is asked for.
 const SELF_MEASURED: [&str; 2] = ["node_ram_bytes", "peak_stack_bytes"];
@@ -30,8 +34,12 @@ fn main() -> ExitCode {
 
 fn measure() -> Outcome<String> {
     cargo(&["build", "--package", "size"])?;
-    let text_bytes = flash_bytes(&image("node"))? - flash_bytes(&image("empty"))?;
-    let mut lines = format!("core_text_bytes = {text_bytes}\n");
+    let empty_bytes = flash_bytes(&image("empty"))?;
+    let mut lines = String::new();
+    for (name, with) in WEIGHED {
+        let text_bytes = flash_bytes(&image(with))? - empty_bytes;
+        lines.push_str(&format!("{name} = {text_bytes}\n"));
+    }
     let said = cargo(&["run", "--package", "stack"])?;
     for name in SELF_MEASURED {
         let is_it = |line: &&str| line.split(" = ").next() == Some(name);
