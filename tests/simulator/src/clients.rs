@@ -171,7 +171,7 @@ impl Clients {
                 let operation = self.operations.len();
                 let asked = Operation {
                     client: u32::from(client.id),
-                    key: client.key,
+                    key: client.key.into(),
                     invoked: tick,
                     request: client.request,
                     answer: None,

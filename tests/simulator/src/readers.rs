@@ -141,7 +141,7 @@ impl World {
             let status = node.status();
             let answer = Some(Answer { tick, found: node.machine().inner().get(key) });
             let (client, request) = (FIRST + place as u32, Request::Get);
-            let read = Operation { client, key, invoked: since, request, answer };
+            let read = Operation { client, key: key.into(), invoked: since, request, answer };
             self.readers.seen.push((status.applied, read));
             self.tally.add(Count::ReadsServed);
             self.tally.add_many(Count::Forwarded, u64::from(status.role != RoleName::Leader));

@@ -131,7 +131,7 @@ impl World {
                     let client_number = 100 + u32::from(client);
                     let asked = Operation {
                         client: client_number,
-                        key,
+                        key: key.into(),
                         invoked: tick,
                         request,
                         answer: None,
@@ -175,7 +175,7 @@ impl World {
         };
         let applied = self.node_mut(id)?.status().applied;
         let (tag, asked) = &mut self.submitters.operations[operation];
-        let (sequence, key) = (tag.1, usize::from(asked.key));
+        let (sequence, key) = (tag.1, asked.key as usize);
         self.checkers.ended(*tag, &outcome, applied)?;
         let it = &mut self.submitters.all[place];
         it.served = tick;

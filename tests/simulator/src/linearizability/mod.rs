@@ -29,7 +29,7 @@ pub struct Operation {
     /// Who asked; for the reader only.
     pub client: u32,
     /// Of which register.
-    pub key: u8,
+    pub key: u32,
     /// The tick in which it was asked for.
     pub invoked: u32,
     /// What it asked for.
@@ -53,7 +53,7 @@ pub enum Complaint {
     /// No order explains what the clients of one key saw.
     Unlinearizable {
         /// Which key.
-        key: u8,
+        key: u32,
         /// The shortest beginning that has no order, by the ticks of its answers: what was begun
         /// until its last answer, which is the one that can't be explained.
         prefix: Vec<Operation>,
@@ -63,7 +63,7 @@ pub enum Complaint {
     /// The search took too long: nothing is known about this key.
     Undecided {
         /// Which key.
-        key: u8,
+        key: u32,
         /// How many steps it took.
         steps: u64,
     },
@@ -76,7 +76,7 @@ pub fn check(history: &[Operation]) -> Result<(), Complaint> {
 
 /// Checks every key of a history in at most so many steps for each.
 pub fn check_within(history: &[Operation], steps_max: u64) -> Result<(), Complaint> {
-    let keys: BTreeSet<u8> = history.iter().map(|operation| operation.key).collect();
+    let keys: BTreeSet<u32> = history.iter().map(|operation| operation.key).collect();
     let mut undecided = Ok(());
     for key in keys {
         let of_key = |operation: &&Operation| operation.key == key;
@@ -93,7 +93,7 @@ pub fn check_within(history: &[Operation], steps_max: u64) -> Result<(), Complai
 
 /// Finds the shortest beginning that can't be explained. Beginnings of linearizable histories are
 /// linearizable, so halving finds it.
-fn explain(key: u8, operations: &[Operation], steps_max: u64) -> Complaint {
+fn explain(key: u32, operations: &[Operation], steps_max: u64) -> Complaint {
     let mut answers: Vec<usize> =
         (0..operations.len()).filter(|&at| operations[at].answer.is_some()).collect();
     answers.sort_by_key(|&at| operations[at].answer.map(|answer| answer.tick));

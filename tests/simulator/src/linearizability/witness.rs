@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// are left out did not happen.
 pub fn explains(history: &[Operation], order: &[usize]) -> bool {
     let mut happened = vec![false; history.len()];
-    let mut registers: BTreeMap<u8, Register> = BTreeMap::new();
+    let mut registers: BTreeMap<u32, Register> = BTreeMap::new();
     let mut begun = 0;
     for &at in order {
         let Some(operation) = history.get(at) else { return false };
