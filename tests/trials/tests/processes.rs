@@ -1,18 +1,16 @@
 //! That nodes are processes which can be killed and stopped, and come back with what they had.
 
-use kv::resp::Reply;
-use raft_trials::processes::{NODE, PATIENCE, Processes, Recipe, within};
+mod common;
 
-fn recipe() -> Recipe {
-    let program = Recipe::of(env!("CARGO_BIN_EXE_raft-trials"));
-    // Waits that a busy machine of two cores keeps.
-    Recipe { first: Some(NODE.into()), ..program }
-        .say(&["--election-timeout=600", "--heartbeat=100"])
-}
+use common::recipe;
+use kv::resp::Reply;
+use raft_trials::processes::{PATIENCE, Processes, within};
 
 #[test]
 fn what_was_told_is_there_after_a_kill_and_a_stop() {
-    let mut cluster = Processes::found(recipe()).unwrap();
+    // Waits that a busy machine of two cores keeps.
+    let recipe = recipe().say(&["--election-timeout=600", "--heartbeat=100"]);
+    let mut cluster = Processes::found(recipe).unwrap();
     let leader = cluster.leader().unwrap();
     let told = cluster.client(leader).unwrap().call(&["SET", "key", "value"]).unwrap();
     assert_eq!(told, Reply::OK);

@@ -156,9 +156,10 @@ impl Processes {
         self.signal(id, Signal::CONT)
     }
 
-    /// Leaves the directory there when this is dropped.
-    pub const fn keep_files(&mut self) {
+    /// Leaves the directory there when this is dropped, and says where it is.
+    pub fn keep_files(&mut self) -> Option<PathBuf> {
         self.keeps_files = true;
+        self.directory.clone()
     }
 
     /// A node that ended by itself, and how.
