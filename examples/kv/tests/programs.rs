@@ -13,7 +13,7 @@ use wait::wait_until;
 fn redis_tools_work_with_every_node() {
     let Some(redis) = tool("redis-cli", "redis-tools") else { return };
     let benchmark = tool("redis-benchmark", "redis-tools").expect("it comes with redis-cli");
-    let cluster = Processes::start("tools");
+    let cluster = Processes::start();
     let cli = |id: usize, words: &str| {
         let (port, words) = (cluster.client_port(id), words.split(' '));
         processes::output(redis().args(["-p", &port]).args(words))
@@ -41,7 +41,7 @@ fn redis_tools_work_with_every_node() {
 
 #[test]
 fn what_was_acknowledged_survives_every_kill() {
-    let mut cluster = Processes::start("kills");
+    let mut cluster = Processes::start();
     let mut acknowledged = Vec::new();
     for number in 0..150_usize {
         let (id, key) = (1 + number % 3, format!("key-{number}"));
@@ -79,7 +79,7 @@ fn what_was_acknowledged_survives_every_kill() {
 
 #[test]
 fn a_signal_ends_a_node_in_good_order_and_raftctl_sees_it() {
-    let mut cluster = Processes::start("signals");
+    let mut cluster = Processes::start();
     let leader = cluster.leader();
     // Soon everyone has said where it is.
     let status = wait_until("all addresses", || {

@@ -1,145 +1,58 @@
 //! Processes on loopback, with their data in a directory of their own. Every wait has an end.
 
-use crate::wait::{PATIENCE, wait_until};
-use kv::control::{Client, field};
-use kv::resp::Reply;
-use std::fs::{self, File};
-use std::net::{TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use crate::wait::PATIENCE;
+use kv::control::Client;
+use raft_trials::processes::{self, Recipe};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub struct Processes {
-    directory: PathBuf,
-    /// Of each node its address, and that for clients.
-    addresses: Vec<[String; 2]>,
-    running: Vec<Option<Child>>,
-}
+pub struct Processes(processes::Processes);
 
 impl Processes {
     /// Three founders.
-    pub fn start(name: &str) -> Self {
-        let directory = format!("kv-{name}-{}", std::process::id());
-        let directory = std::env::temp_dir().join(directory);
-        fs::create_dir_all(&directory).unwrap();
-        // Freed again; all at once, so that they differ.
-        let sockets = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-        let doors = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let addresses = sockets.iter().zip(&doors).map(|(socket, door)| {
-            [socket.local_addr().unwrap().to_string(), door.local_addr().unwrap().to_string()]
-        });
-        let addresses = addresses.collect();
-        drop((sockets, doors));
-        let mut cluster = Self { directory, addresses, running: vec![None, None, None] };
-        (1..=3).for_each(|id| cluster.run(id, &["--bootstrap"]));
-        cluster.leader();
-        cluster
+    pub fn start() -> Self {
+        let recipe = Recipe::of(env!("CARGO_BIN_EXE_kv"));
+        // Waits that a busy machine of two cores keeps.
+        let recipe = recipe.say(&["--election-timeout=600", "--heartbeat=100"]);
+        Self(processes::Processes::found(recipe).unwrap())
     }
 
     /// Starts those that do not run, and waits until somebody leads.
     pub fn start_all(&mut self) {
-        for id in 1..=3 {
-            if self.running[id - 1].is_none() {
-                self.run(id, &[]);
-            }
-        }
-        self.leader();
+        self.0.run_all().unwrap();
     }
 
     pub fn kill(&mut self, id: usize) {
-        let mut child = self.running[id - 1].take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.0.kill(id).unwrap();
     }
 
     /// Asks a process to end, and sees that it ends in good order.
     pub fn terminate(&mut self, id: usize) {
-        let mut child = self.running[id - 1].take().unwrap();
-        output(Command::new("kill").args(["-TERM", &child.id().to_string()]));
-        let ended = wait_until("the end of a process", || child.try_wait().unwrap());
-        assert_eq!(ended.code(), Some(0), "{}", self.messages(id));
+        assert_eq!(self.0.terminate(id).unwrap().code(), Some(0), "{}", self.0.messages(id));
     }
 
     pub fn client_port(&self, id: usize) -> String {
-        self.addresses[id - 1][1].rsplit(':').next().unwrap().to_owned()
+        self.0.door(id).rsplit(':').next().unwrap().to_owned()
     }
 
     /// A client, if that node runs.
     pub fn client(&self, id: usize) -> Option<Client> {
-        Client::connect(&self.addresses[id - 1][1], None, PATIENCE).ok()
+        self.0.client(id)
     }
 
     /// Waits until all that run agree on who leads, and runs.
     pub fn leader(&self) -> usize {
-        wait_until("a leader", || {
-            let ids = (1..=3).filter(|id| self.running[id - 1].is_some());
-            let leaders: Vec<_> = ids.map(|id| self.leader_for(id)).collect();
-            let leader = leaders.first().copied()??;
-            let agreed = leaders.iter().all(|said| *said == Some(leader));
-            (agreed && self.running[leader - 1].is_some()).then_some(leader)
-        })
+        self.0.leader().unwrap()
     }
 
     /// What `raftctl` says: what was done, or why not.
     pub fn raftctl(&self, id: usize, words: &str) -> Result<String, String> {
         let mut raftctl = Command::new(env!("CARGO_BIN_EXE_raftctl"));
-        raftctl.args(["--server", &self.addresses[id - 1][1]]).args(words.split(' '));
+        raftctl.args(["--server", self.0.door(id)]).args(words.split(' '));
         let output = raftctl.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-    }
-
-    fn leader_for(&self, id: usize) -> Option<usize> {
-        let status = self.client(id)?.call(&["RAFT.STATUS"]).ok()?;
-        match field(&status, "leader")? {
-            Reply::Number(leader) => usize::try_from(*leader).ok(),
-            _ => None,
-        }
-    }
-
-    fn run(&mut self, id: usize, more: &[&str]) {
-        let [address, client] = &self.addresses[id - 1];
-        let mut words = vec!["--id".to_owned(), id.to_string(), "--listen".into(), address.clone()];
-        words.extend(["--client".into(), client.clone()]);
-        words.extend(["--data".into(), self.file(id, "data").display().to_string()]);
-        // Waits that a busy machine of two cores keeps.
-        words.extend(["--election-timeout=600", "--heartbeat=100"].map(str::to_owned));
-        for (peer, [address, _]) in (1..).zip(&self.addresses) {
-            if peer != id {
-                words.extend(["--peer".into(), format!("{peer}={address}")]);
-            }
-        }
-        let file = self.file(id, "messages");
-        let messages = File::options().create(true).append(true).open(file).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_kv"))
-            .args(words)
-            .args(more)
-            .stdin(Stdio::null())
-            .stderr(messages)
-            .spawn();
-        self.running[id - 1] = Some(child.unwrap());
-    }
-
-    fn file(&self, id: usize, what: &str) -> PathBuf {
-        self.directory.join(format!("{what}-{id}"))
-    }
-
-    fn messages(&self, id: usize) -> String {
-        fs::read_to_string(self.file(id, "messages")).unwrap_or_default()
-    }
-}
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for child in self.running.iter_mut().flatten() {
-            child.kill().ok();
-            child.wait().ok();
-        }
-        if std::thread::panicking() {
-            (1..=3).for_each(|id| eprintln!("node {id} said:\n{}", self.messages(id)));
-        } else {
-            fs::remove_dir_all(&self.directory).ok();
-        }
     }
 }
 
