@@ -4,10 +4,13 @@
 //! - [`history`], [`load`]: what clients saw, and clients;
 //! - [`watch`]: who leads;
 //! - [`proxy`], [`harm`]: what is done to nodes, and to what they send;
-//! - [`trial`], [`options`]: all of it together, and what can be chosen.
+//! - [`trial`]: all of it together;
+//! - [`failover`]: how long it takes until somebody else leads;
+//! - [`options`]: what can be chosen.
 
 #![forbid(unsafe_code)]
 
+pub mod failover;
 pub mod harm;
 pub mod history;
 pub mod load;

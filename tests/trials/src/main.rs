@@ -1,8 +1,10 @@
 //! Trials of real processes: run without a word to see which there are.
 
-use raft_trials::options::{Options, USAGE};
+use raft_trials::failover;
+use raft_trials::options::{self, Chosen, Task, USAGE};
 use raft_trials::processes::{NODE, Recipe, become_node};
 use raft_trials::trial::Trial;
+use std::error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,14 +12,15 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == NODE) {
         return become_node(words);
     }
-    let options = match Options::read(words) {
-        Ok(options) => options,
+    let outcome = match options::read(words) {
+        Ok(Task::Trial(chosen)) => try_out(&chosen),
+        Ok(Task::Failover { tries, limited }) => fail_over(tries, limited),
         Err(error) => {
             eprintln!("error: {error}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("error: {why}");
@@ -26,16 +29,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), String> {
-    let &Options { kind, time, seed, clients, leases, plant } = options;
-    let recipe = Recipe::itself().map_err(|error| error.to_string())?;
+fn try_out(chosen: &Chosen) -> Result<(), Box<dyn Error>> {
+    let &Chosen { kind, time, seed, clients, leases, plant } = chosen;
     println!("{kind:?}, --seed {seed}, {} s", time.as_secs());
-    let trial = Trial { kind, seed, time, clients, leases, plant, recipe };
-    let report = trial.run().map_err(|failed| failed.to_string())?;
+    let trial = Trial { kind, seed, time, clients, leases, plant, recipe: Recipe::itself()? };
+    let report = trial.run()?;
     println!("{report}");
     match &report.complaint {
         None => println!("What the clients saw is linearizable."),
         Some(complaint) => println!("The planted lie was found.\n{complaint}"),
+    }
+    Ok(())
+}
+
+fn fail_over(tries: usize, limited: bool) -> Result<(), Box<dyn Error>> {
+    let failovers = failover::run(Recipe::itself()?, tries)?;
+    println!("{failovers}");
+    if limited && failovers.median() >= failover::MEDIAN_MOST {
+        return Err(format!("p50 is to be less than {:?}", failover::MEDIAN_MOST).into());
     }
     Ok(())
 }

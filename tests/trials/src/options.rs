@@ -2,6 +2,7 @@
 
 use crate::load::Lie;
 use crate::trial::Kind;
+use lexopt::{Arg, ValueExt as _};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -13,18 +14,35 @@ Three processes, and clients that use them all the while. What they saw must be 
   kill      processes are killed and started again
   proxy     what they send is lost, delayed, doubled, reordered and cut off
   stop      processes are stopped and go on
+    --seconds N     for how long (60)
+    --seed N        what is drawn (another one each time)
+    --clients N     how many clients there are (8)
+    --leases        reads are served under leases
+    --plant LIE     a client lies, and must be found out: stale-read, lost-write, applied-twice
 
-Options:
-  --seconds N    for how long (60)
-  --seed N       what is drawn (another one each time)
-  --clients N    how many clients there are (8)
-  --leases       reads are served under leases
-  --plant LIE    a client lies, and must be found out: stale-read, lost-write, applied-twice
+Three processes, the leader of which is killed again and again.
+  failover  how long it takes until a client can write again
+    --tries N       how often (50)
+    --only-print    does not fail if the median is 400 ms or more
 ";
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Options {
+pub enum Task {
+    /// A trial.
+    Trial(Chosen),
+    /// Kill leaders.
+    Failover {
+        /// How often.
+        tries: usize,
+        /// Whether it fails if it takes too long.
+        limited: bool,
+    },
+}
+
+/// What can be chosen about a trial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chosen {
     /// Which trial.
     pub kind: Kind,
     /// For how long.
@@ -39,42 +57,49 @@ pub struct Options {
     pub plant: Option<Lie>,
 }
 
-impl Options {
-    /// Reads the words behind the program's name.
-    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, lexopt::Error> {
-        use lexopt::{Arg, ValueExt as _};
-        let mut words = lexopt::Parser::from_args(words);
-        let mut kind = None;
-        // What was drawn is told, so that it can be had again.
-        let seed = u64::from(std::process::id()) << 16 ^ now();
-        let time = Duration::from_secs(60);
-        let mut options =
-            Self { kind: Kind::Kill, time, seed, clients: 8, leases: false, plant: None };
-        while let Some(word) = words.next()? {
-            match word {
-                Arg::Value(name) if kind.is_none() => kind = Some(kind_of(&name.string()?)?),
-                Arg::Long("seconds") => {
-                    options.time = Duration::from_secs(words.value()?.parse()?);
-                }
-                Arg::Long("seed") => options.seed = words.value()?.parse()?,
-                Arg::Long("clients") => options.clients = words.value()?.parse()?,
-                Arg::Long("leases") => options.leases = true,
-                Arg::Long("plant") => options.plant = Some(lie_of(&words.value()?.string()?)?),
-                other => return Err(other.unexpected()),
-            }
-        }
-        options.kind = kind.ok_or("which trial?")?;
-        Ok(options)
+/// Reads the words behind the program's name.
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Task, lexopt::Error> {
+    let mut words = lexopt::Parser::from_args(words);
+    let name = match words.next()? {
+        Some(Arg::Value(name)) => name.string()?,
+        Some(other) => return Err(other.unexpected()),
+        None => return Err("which trial?".into()),
+    };
+    match name.as_str() {
+        "kill" => chosen(Kind::Kill, words),
+        "proxy" => chosen(Kind::Proxy, words),
+        "stop" => chosen(Kind::Stop, words),
+        "failover" => failover(words),
+        _ => Err(format!("no trial is called {name}").into()),
     }
 }
 
-fn kind_of(name: &str) -> Result<Kind, String> {
-    match name {
-        "kill" => Ok(Kind::Kill),
-        "proxy" => Ok(Kind::Proxy),
-        "stop" => Ok(Kind::Stop),
-        _ => Err(format!("no trial is called {name}")),
+fn chosen(kind: Kind, mut words: lexopt::Parser) -> Result<Task, lexopt::Error> {
+    let (time, seed) = (Duration::from_secs(60), another_seed());
+    let mut chosen = Chosen { kind, time, seed, clients: 8, leases: false, plant: None };
+    while let Some(word) = words.next()? {
+        match word {
+            Arg::Long("seconds") => chosen.time = Duration::from_secs(words.value()?.parse()?),
+            Arg::Long("seed") => chosen.seed = words.value()?.parse()?,
+            Arg::Long("clients") => chosen.clients = words.value()?.parse()?,
+            Arg::Long("leases") => chosen.leases = true,
+            Arg::Long("plant") => chosen.plant = Some(lie_of(&words.value()?.string()?)?),
+            other => return Err(other.unexpected()),
+        }
     }
+    Ok(Task::Trial(chosen))
+}
+
+fn failover(mut words: lexopt::Parser) -> Result<Task, lexopt::Error> {
+    let (mut tries, mut limited) = (50, true);
+    while let Some(word) = words.next()? {
+        match word {
+            Arg::Long("tries") => tries = words.value()?.parse()?,
+            Arg::Long("only-print") => limited = false,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Task::Failover { tries, limited })
 }
 
 fn lie_of(name: &str) -> Result<Lie, String> {
@@ -82,7 +107,41 @@ fn lie_of(name: &str) -> Result<Lie, String> {
     lie.map(|(_, lie)| lie).ok_or_else(|| format!("no lie is called {name}"))
 }
 
-fn now() -> u64 {
+/// It is told, so that what is drawn can be had again.
+fn another_seed() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    let seconds = since.map_or(0, |since| since.as_secs());
+    u64::from(std::process::id()) << 16 ^ seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> Result<Task, String> {
+        read(line.split(' ').map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn words_become_tasks() {
+        let failover = Task::Failover { tries: 3, limited: false };
+        assert_eq!(said("failover --tries 3 --only-print"), Ok(failover));
+        let chosen = Chosen {
+            kind: Kind::Stop,
+            time: Duration::from_secs(5),
+            seed: 7,
+            clients: 3,
+            leases: true,
+            plant: Some(Lie::LostWrite),
+        };
+        let line = "stop --seconds 5 --seed 7 --clients 3 --leases --plant lost-write";
+        assert_eq!(said(line), Ok(Task::Trial(chosen)));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        assert_eq!(said("start"), Err("no trial is called start".to_owned()));
+        assert_eq!(said("kill --plant roses"), Err("no lie is called roses".to_owned()));
+        assert!(said("failover --seed 1").is_err() && said("--seed 1").is_err());
+    }
 }

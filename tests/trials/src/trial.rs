@@ -208,3 +208,5 @@ impl fmt::Display for Failed {
         }
     }
 }
+
+impl std::error::Error for Failed {}
