@@ -102,6 +102,19 @@ fn a_survivor_leads_a_cluster_of_its_own_and_keeps_what_it_had() {
 }
 
 #[test]
+fn the_settings_stay_those_of_the_cluster() {
+    let (mut disk, _) = survivor();
+    let confirmed = Alone::AcknowledgedCommandsMayBeLost;
+    let other = Config { frame_bytes: 128, ..config(1) };
+    assert_ne!(other.shared_digest(), config(1).shared_digest());
+    recover_alone(&other, vec![0; LOG_BYTES], &mut disk, NEW, confirmed).unwrap();
+    let mut nodes = vec![make(1, disk)];
+    run(&mut nodes, 40);
+    assert_eq!(nodes[0].status().role, RoleName::Leader);
+    assert_eq!(nodes[0].machine().0, ["one", "two"]);
+}
+
+#[test]
 fn the_others_of_before_are_not_heard_any_more() {
     let old = Envelope::new(OLD, NodeId(2));
     let mut new = Envelope::new(NEW, NodeId(1));

@@ -45,6 +45,7 @@ pub enum AloneError<E> {
 /// only voter it is. Log, snapshot and machine stay. Then [`Node::recover`](crate::Node::recover)
 /// makes the node, which leads after an election timeout and takes others in by
 /// [`Node::change_membership`](crate::Node::change_membership); its links get the new name, too.
+/// The settings stay those that the cluster had, whatever `config` says.
 ///
 /// Of several survivors choose the one whose last entry has the highest term, and among these the
 /// highest index, and wipe the others. Should the power fail meanwhile, call it again.
@@ -62,8 +63,10 @@ where
     let unfit = |error: UnfitMemory| AloneError::Recover(RecoverError::Memory(error));
     let mut log = Log::new(log_memory).map_err(unfit)?;
     let mut kept = Kept::default();
-    recovery::load(config, &mut log, storage, &mut Unmoved, &mut kept)
-        .map_err(AloneError::Recover)?;
+    match recovery::load(config, &mut log, storage, &mut Unmoved, &mut kept) {
+        Ok(()) | Err(RecoverError::UnequalSettings) => {}
+        Err(error) => return Err(AloneError::Recover(error)),
+    }
     let failed = |error| AloneError::Recover(RecoverError::Storage(error));
     let mut found = None;
     let look = &mut |record: Record<'_>| {
@@ -74,7 +77,9 @@ where
     storage.recover(look).map_err(failed)?;
     let before = found.ok_or(AloneError::Recover(RecoverError::Blank))?;
     let membership = Membership::of_voters(NodeSet::of(&[config.id]));
-    let identity = Identity { cluster, membership, settings: config.shared_digest(), ..before };
+    let agreed = Some(&kept.configuration).filter(|it| !it.membership.members().is_empty());
+    let settings = agreed.map_or_else(|| config.shared_digest(), |it| it.settings);
+    let identity = Identity { cluster, membership, settings, ..before };
     // A first attempt may have got as far as the name, and is repeated.
     if before.cluster == cluster && before != identity {
         return Err(AloneError::SameCluster);
