@@ -8,7 +8,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::status::Status;
 use crate::storage::Storage;
-use crate::types::{Index, NodeId};
+use crate::types::{Index, NodeId, Snapshot};
 
 impl<B, S, M> Node<B, S, M>
 where
@@ -39,6 +39,11 @@ where
     /// too, for whoever asks after each turn.
     pub fn applied(&self) -> Index {
         self.applied
+    }
+
+    /// The snapshot that its storage holds, [`Snapshot::NONE`] before there is one.
+    pub fn snapshot(&self) -> Snapshot {
+        self.raft.snapshot()
     }
 
     /// The node as it is now.

@@ -8,11 +8,13 @@ mod barrier;
 mod looks;
 mod reads;
 mod recovery;
+mod saved;
 mod snapshot;
 mod submit;
 
 pub use self::alone::{Alone, AloneError, recover_alone};
 pub use self::recovery::RecoverError;
+pub use self::saved::{FoundError, Saved};
 pub use self::snapshot::CompactError;
 use self::submit::Forwarding;
 use crate::config::{Config, ConfigError};

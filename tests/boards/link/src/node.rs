@@ -6,8 +6,8 @@ use core::hint::black_box;
 use lamp::{Command, Lamp};
 use raft_core::{
     Alone, Ballot, Change, ClusterId, Config, Configuration, DropReason, Frame, Identity,
-    MemoryStorage, Node, NodeSet, Nonce, Part, Record, Snapshot, Storage, Term, format,
-    recover_alone,
+    Membership, MemoryStorage, Node, NodeSet, Nonce, Part, Record, Saved, Snapshot, Storage, Term,
+    format, recover_alone,
 };
 
 type Memory = &'static mut [u8];
@@ -21,6 +21,9 @@ pub fn live(input: &mut Input, log: Memory, image: Memory, journal: Memory, slot
     if input.flag() {
         let [one, other] = slots.map(|slot| slot.get_mut(..input.size()).unwrap_or_default());
         storage = storage.with_snapshots(one, other);
+    }
+    if input.flag() {
+        begin_with_another(input, &mut storage);
     }
     fill(input, &mut storage);
     crash(input, &mut storage);
@@ -54,6 +57,23 @@ fn go_alone(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
     let (config, cluster) = (config(input), ClusterId(input.long()));
     let confirmed = Alone::AcknowledgedCommandsMayBeLost;
     black_box(recover_alone(&config, memory, storage, cluster, confirmed)).ok();
+}
+
+/// A founder whose cluster begins with a snapshot of another one.
+fn begin_with_another(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
+    let snapshot = Snapshot { last: input.position(), bytes: input.word(), checksum: input.word() };
+    let membership = Membership::of_voters(NodeSet::of(&[input.node(), input.node()]));
+    let (cluster, id, nonce) = (ClusterId(input.long()), input.node(), Nonce(input.word()));
+    let founder = Identity { cluster, id, nonce, membership, settings: input.word() };
+    let source = &mut |_, buffer: &mut [u8]| {
+        input.bytes(buffer);
+        black_box(input.flag()).then_some(())
+    };
+    let mut saved = Saved::new(snapshot, source);
+    black_box(saved.check()).ok();
+    black_box(saved.head()).ok();
+    black_box(saved.restore(&mut Lamp::default())).ok();
+    black_box(saved.found(storage, founder)).ok();
 }
 
 fn config(input: &mut Input) -> Config {
