@@ -43,12 +43,16 @@
 //!   [`wal`]: storage in files;
 //! - `host`: the consensus thread, which owns the node; `server`: its callers' side; `metrics`:
 //!   pages about it for operators;
+//! - `backup`, `disaster`: the state of a cluster in one file, another cluster that begins with it,
+//!   or with a single survivor;
 //! - `settings`, `setup`, `errors`: what can be chosen, and what can't work.
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod clock;
 mod commands;
+mod disaster;
 mod errors;
 mod host;
 mod links;
@@ -63,6 +67,12 @@ pub mod transport;
 mod waker;
 pub mod wal;
 
+pub use crate::backup::{
+    Backup, BackupError, BackupFile, BackupHead, BadBackup, save_backup, save_backup_in,
+};
+pub use crate::disaster::{
+    ForceError, Forced, Restore, RestoreError, Restored, force_new_cluster, restore,
+};
 pub use crate::errors::{AdminError, ProposeError, ReadError, StartError, Stopped};
 pub use crate::host::{HostStatus, Read};
 pub use crate::links::LinkCounters;
@@ -75,7 +85,7 @@ pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
 pub use crate::wal::{Wal, WalError, WalOptions};
 pub use raft_core::{
-    Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
+    Alone, Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

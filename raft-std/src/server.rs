@@ -4,12 +4,15 @@
 //! the caller's time is over, or when the server has stopped, which is then said.
 
 use crate::HostMachine;
+use crate::backup::Opened;
 use crate::errors::{AdminError, ProposeError, ReadError, Stopped};
 use crate::host::{Command, HostStatus, Read, ReadJob, Request, Seen, Shared};
 use crate::setup::Setup;
 use crate::slot::{Answer, Outcome, slot};
 use crate::ticket::{Reading, Ticket};
-use raft_core::{Change, Event, LoadError, Loader, Machine, NodeId, Nonce, Saver};
+use raft_core::{
+    Change, ClusterId, Event, Identity, LoadError, Loader, Machine, NodeId, Nonce, Saver,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +24,7 @@ const EVENTS_MAX: usize = 1024;
 
 /// A running node. It ends when this is dropped.
 pub struct Server<M: HostMachine> {
-    id: NodeId,
-    nonce: Nonce,
+    identity: Identity,
     shared: Arc<Shared<M>>,
     /// Held by whoever waits for its end.
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -50,15 +52,14 @@ impl Server<NotStarted> {
 
 impl<M: HostMachine> Server<M> {
     pub(crate) const fn started(
-        id: NodeId,
-        nonce: Nonce,
+        identity: Identity,
         shared: Arc<Shared<M>>,
         thread: JoinHandle<()>,
         patience: Duration,
         command_bytes_max: usize,
     ) -> Self {
         let thread = Mutex::new(Some(thread));
-        Self { id, nonce, shared, thread, patience, command_bytes_max }
+        Self { identity, shared, thread, patience, command_bytes_max }
     }
 
     /// Has a command applied, exactly once, whichever node leads. Returns when this node has
@@ -166,6 +167,11 @@ impl<M: HostMachine> Server<M> {
         self.administer(Request::Compact)
     }
 
+    /// Opens the snapshot that this node has now.
+    pub(crate) fn open_snapshot(&self) -> Result<Opened, AdminError> {
+        self.administer(Request::OpenSnapshot)
+    }
+
     /// Learns the address of a node, or another one. Transports that find their peers by themselves
     /// need none, and the address is empty.
     pub fn learn(&self, id: NodeId, address: &str) -> Result<(), AdminError> {
@@ -205,12 +211,17 @@ impl<M: HostMachine> Server<M> {
 
     /// Which node this is.
     pub const fn id(&self) -> NodeId {
-        self.id
+        self.identity.id
+    }
+
+    /// The cluster that its storage belongs to.
+    pub const fn cluster(&self) -> ClusterId {
+        self.identity.cluster
     }
 
     /// What its storage is known by: see [`Server::add`].
     pub const fn nonce(&self) -> Nonce {
-        self.nonce
+        self.identity.nonce
     }
 
     /// Ends it: leadership is handed over first, if it leads and somebody can take it, and what it

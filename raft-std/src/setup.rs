@@ -137,7 +137,7 @@ impl Setup {
         log::info!("node {} of cluster {:x} starts", id.0, cluster.0);
         let thread = thread::Builder::new().name(format!("raft-{}", id.0));
         let thread = thread.spawn(move || host.run()).map_err(StartError::System)?;
-        Ok(Server::started(id, identity.nonce, shared, thread, self.patience, most_bytes))
+        Ok(Server::started(identity, shared, thread, self.patience, most_bytes))
     }
 
     /// Gives blank storage its identity, if that was asked for.

@@ -5,6 +5,7 @@
 //! not wait for it.
 
 use raft_core::{MemoryStorage, MemoryStorageError, Part, Record, Storage, UnfitMemory};
+use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,14 @@ pub trait HostStorage: Storage + Send + 'static {
     /// What became of the flush that began last, once: `None` while it is on its way, or if none
     /// is. Storage without a thread of its own does it here.
     fn poll_flushed(&mut self) -> Option<Result<(), Self::Error>>;
+
+    /// The snapshot that counts, of so many bytes, for another thread to read: it stays what it is,
+    /// whatever becomes of the storage meanwhile. Storage that can't hand out its own makes a copy.
+    fn open_snapshot(&mut self, bytes: u32) -> Result<Box<dyn Read + Send>, Self::Error> {
+        let mut copy = vec![0; bytes as usize];
+        self.read(Part::Snapshot, 0, &mut copy)?;
+        Ok(Box::new(Cursor::new(copy)))
+    }
 
     /// How long a sync takes here, measured when the server starts: waits that are too short for
     /// that are refused.

@@ -1,5 +1,7 @@
 //! The files of a node, over a directory in memory whose power fails, and over the real one.
 
+#[path = "wal/backups.rs"]
+mod backups;
 #[path = "wal/counter.rs"]
 mod counter;
 #[path = "wal/cuts.rs"]

@@ -127,6 +127,11 @@ where
         &self.machine
     }
 
+    /// The application's machine, without its sessions.
+    pub fn into_inner(self) -> M {
+        self.machine
+    }
+
     pub(crate) fn submit(
         &mut self,
         command: &M::Command<'_>,

@@ -15,6 +15,7 @@ use self::reads::Reads;
 pub use self::shared::Read;
 pub(crate) use self::shared::{Command, ReadJob, Request, Seen, Shared};
 use crate::HostMachine;
+use crate::backup::Opened;
 use crate::clock::{self, Ticks};
 use crate::commands::Batches;
 use crate::errors::{AdminError, Stopped};
@@ -199,6 +200,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
                 answer.give(self.links.learn(peer, &address));
             }
             Request::Compact(answer) => answer.give(compact(&mut self.node)),
+            Request::OpenSnapshot(answer) => answer.give(open_snapshot(&mut self.node)),
             Request::Status(answer) => answer.give(self.status()),
             Request::Subscribe(subscriber) => self.subscribers.push(subscriber),
             Request::End => {
@@ -331,6 +333,16 @@ fn compact<S: HostStorage, M: HostMachine>(node: &mut HostNode<S, M>) -> Result<
         Err(CompactError::Flush(error)) => stopped(error),
     };
     Err(AdminError::Stopped(stopped))
+}
+
+/// Opens the snapshot that the node has now, for whoever takes a backup.
+fn open_snapshot<S: HostStorage, M: HostMachine>(
+    node: &mut HostNode<S, M>,
+) -> Result<Opened, AdminError> {
+    let snapshot = node.snapshot();
+    let source = node.storage_mut().open_snapshot(snapshot.bytes);
+    let failed = |error| AdminError::Stopped(Stopped::Storage(format!("{error:?}")));
+    Ok(Opened { snapshot, source: source.map_err(failed)? })
 }
 
 fn stopped<E: Debug>(error: FlushError<E>) -> Stopped {

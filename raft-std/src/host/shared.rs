@@ -3,6 +3,7 @@
 //! The lock is held for as long as it takes to add to a list, or to take the list away.
 
 use crate::HostMachine;
+use crate::backup::Opened;
 use crate::errors::{AdminError, ProposeError, Stopped};
 use crate::host::HostStatus;
 use crate::slot::Answer;
@@ -49,6 +50,7 @@ pub(crate) enum Request<M: HostMachine> {
     Change(Change, Answer<Result<(), AdminError>>),
     Learn(NodeId, String, Answer<bool>),
     Compact(Answer<Result<bool, AdminError>>),
+    OpenSnapshot(Answer<Result<Opened, AdminError>>),
     Status(Answer<HostStatus>),
     Subscribe(SyncSender<Event>),
     End,

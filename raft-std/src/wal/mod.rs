@@ -28,7 +28,7 @@ mod journal;
 mod look;
 mod open;
 mod runs;
-mod sector;
+pub(crate) mod sector;
 mod snapshot;
 mod terms;
 mod write;
@@ -46,6 +46,7 @@ use self::snapshot::{Content, Stage, Window};
 use self::terms::Terms;
 use crate::storage::{HostStorage, StorageCounters};
 use raft_core::{ClusterId, Entries, Index, Loss, Part, Record, Storage};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -314,6 +315,12 @@ impl HostStorage for Wal {
 
     fn poll_flushed(&mut self) -> Option<Result<(), WalError>> {
         Self::poll_flushed(self)
+    }
+
+    fn open_snapshot(&mut self, _: u32) -> Result<Box<dyn Read + Send>, WalError> {
+        self.check()?;
+        let content = self.snapshot.clone().ok_or(NOT_WRITTEN)?;
+        Ok(Box::new(content.reader()))
     }
 
     fn sync_time(&mut self) -> Duration {

@@ -15,26 +15,27 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a disk writes at once, or less.
-pub(super) const SECTOR_BYTES: usize = 512;
+pub(crate) const SECTOR_BYTES: usize = 512;
 /// The version that is written, and the only one that is read.
 const VERSION: u16 = 1;
 const CONTENT_AT: usize = 10;
 const CHECKSUM_AT: usize = SECTOR_BYTES - 4;
 
-pub(super) const LOG: [u8; 8] = *b"raft-log";
-pub(super) const SNAPSHOT: [u8; 8] = *b"raftsnap";
-pub(super) const BALLOT: [u8; 8] = *b"raftvote";
+pub(crate) const LOG: [u8; 8] = *b"raft-log";
+pub(crate) const SNAPSHOT: [u8; 8] = *b"raftsnap";
+pub(crate) const BALLOT: [u8; 8] = *b"raftvote";
+pub(crate) const BACKUP: [u8; 8] = *b"raftback";
 
 /// Why a sector is no use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     /// It does not match its checksum, or was never written.
     Damaged,
     /// It is sound, and of a version that is not known here.
     Version(u16),
 }
 
-pub(super) fn write(magic: [u8; 8], content: &impl Serialize) -> Option<[u8; SECTOR_BYTES]> {
+pub(crate) fn write(magic: [u8; 8], content: &impl Serialize) -> Option<[u8; SECTOR_BYTES]> {
     let mut sector = [0; SECTOR_BYTES];
     sector[..8].copy_from_slice(&magic);
     sector[8..CONTENT_AT].copy_from_slice(&VERSION.to_le_bytes());
@@ -45,7 +46,7 @@ pub(super) fn write(magic: [u8; 8], content: &impl Serialize) -> Option<[u8; SEC
 }
 
 /// Reads the sector that the bytes begin with.
-pub(super) fn read<T: DeserializeOwned>(magic: [u8; 8], bytes: &[u8]) -> Result<T, Unfit> {
+pub(crate) fn read<T: DeserializeOwned>(magic: [u8; 8], bytes: &[u8]) -> Result<T, Unfit> {
     let sector = bytes.first_chunk::<SECTOR_BYTES>().ok_or(Unfit::Damaged)?;
     let (body, checksum) = sector.split_last_chunk::<4>().ok_or(Unfit::Damaged)?;
     let sound = crc32fast::hash(body) == u32::from_le_bytes(*checksum);
@@ -59,7 +60,7 @@ pub(super) fn read<T: DeserializeOwned>(magic: [u8; 8], bytes: &[u8]) -> Result<
 }
 
 /// How many bytes whole sectors for so many take.
-pub(super) const fn padded(bytes: usize) -> usize {
+pub(crate) const fn padded(bytes: usize) -> usize {
     bytes.next_multiple_of(SECTOR_BYTES)
 }
 

@@ -14,6 +14,7 @@ use super::files::{Contents, Files, read_up_to};
 use super::item::{Held, Numbered};
 use super::sector::{self, SECTOR_BYTES, Unfit};
 use raft_core::Snapshot;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// Before the content.
@@ -88,6 +89,11 @@ impl Content {
         read.map_err(WalError::of("read", &self.name))
     }
 
+    /// Reads it from its first byte to its last, whatever becomes of its name meanwhile.
+    pub(super) const fn reader(self) -> Reader {
+        Reader { content: self, at: 0 }
+    }
+
     pub(super) fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), WalError> {
         let written = self.file.write_at(HEAD_BYTES + u64::from(offset), bytes);
         written.map_err(WalError::of("write", &self.name))
@@ -118,6 +124,22 @@ impl Content {
             }
         }
         Ok(longest)
+    }
+}
+
+/// Somebody who reads a snapshot apart from the storage that it belongs to.
+pub(super) struct Reader {
+    content: Content,
+    at: u32,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = (self.content.of.snapshot.bytes - self.at) as usize;
+        let most = left.min(buffer.len());
+        let count = self.content.read(self.at, &mut buffer[..most]).map_err(io::Error::other)?;
+        self.at += count as u32;
+        Ok(count)
     }
 }
 
