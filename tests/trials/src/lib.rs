@@ -6,11 +6,13 @@
 //! - [`proxy`], [`harm`]: what is done to nodes, and to what they send;
 //! - [`trial`]: all of it together;
 //! - [`failover`]: how long it takes until somebody else leads;
+//! - [`garbage`]: what means nothing, at full speed;
 //! - [`options`]: what can be chosen.
 
 #![forbid(unsafe_code)]
 
 pub mod failover;
+pub mod garbage;
 pub mod harm;
 pub mod history;
 pub mod load;

@@ -24,6 +24,12 @@ Three processes, the leader of which is killed again and again.
   failover  how long it takes until a client can write again
     --tries N       how often (50)
     --only-print    does not fail if the median is 400 ms or more
+
+Three processes that are sent what means nothing, while a client writes.
+  garbage   datagrams, and then whatever there is at the door for clients
+    --datagrams N   how many of them (10000000)
+    --seconds N     how long the door is besieged (15)
+    --seed N        what is drawn (another one each time)
 ";
 
 /// What is to be done.
@@ -37,6 +43,15 @@ pub enum Task {
         tries: usize,
         /// Whether it fails if it takes too long.
         limited: bool,
+    },
+    /// Send garbage.
+    Garbage {
+        /// How many datagrams.
+        datagrams: u64,
+        /// How long the door is besieged.
+        time: Duration,
+        /// What is drawn.
+        seed: u64,
     },
 }
 
@@ -70,6 +85,7 @@ pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Task, lexopt::E
         "proxy" => chosen(Kind::Proxy, words),
         "stop" => chosen(Kind::Stop, words),
         "failover" => failover(words),
+        "garbage" => garbage(words),
         _ => Err(format!("no trial is called {name}").into()),
     }
 }
@@ -100,6 +116,20 @@ fn failover(mut words: lexopt::Parser) -> Result<Task, lexopt::Error> {
         }
     }
     Ok(Task::Failover { tries, limited })
+}
+
+fn garbage(mut words: lexopt::Parser) -> Result<Task, lexopt::Error> {
+    let (mut datagrams, mut time) = (10_000_000, Duration::from_secs(15));
+    let mut seed = another_seed();
+    while let Some(word) = words.next()? {
+        match word {
+            Arg::Long("datagrams") => datagrams = words.value()?.parse()?,
+            Arg::Long("seconds") => time = Duration::from_secs(words.value()?.parse()?),
+            Arg::Long("seed") => seed = words.value()?.parse()?,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Task::Garbage { datagrams, time, seed })
 }
 
 fn lie_of(name: &str) -> Result<Lie, String> {

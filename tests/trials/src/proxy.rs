@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits before it looks whether all is over.
 const LOOK: Duration = Duration::from_millis(100);
+/// How many datagrams are kept to be looked at.
+const SAMPLES: usize = 4096;
 /// No datagram is longer.
 const DATAGRAM_BYTES: usize = 1 << 16;
 
@@ -36,6 +38,8 @@ struct Shared {
     /// What is late, by when it is due.
     late: Mutex<BinaryHeap<Reverse<Late>>>,
     earlier: Condvar,
+    /// Some of what was sent, or all of it if that is not much.
+    samples: Mutex<Vec<Vec<u8>>>,
     over: AtomicBool,
     passed: AtomicU64,
     held_up: AtomicU64,
@@ -79,6 +83,7 @@ impl Proxy {
             weather: Mutex::new(vec![vec![Weather::CALM; count]; count]),
             late: Mutex::default(),
             earlier: Condvar::new(),
+            samples: Mutex::default(),
             over: AtomicBool::new(false),
             passed: AtomicU64::new(0),
             held_up: AtomicU64::new(0),
@@ -109,6 +114,16 @@ impl Proxy {
         self.set(|from, to| if is_cut(from, to) { Weather::CUT } else { Weather::CALM });
     }
 
+    /// Some of what was sent so far.
+    pub fn samples(&self) -> Vec<Vec<u8>> {
+        lock(&self.shared.samples).clone()
+    }
+
+    /// The face of a node. What is sent from there seems to be of that node.
+    pub fn face(&self, id: usize) -> io::Result<UdpSocket> {
+        self.shared.faces[id - 1].try_clone()
+    }
+
     /// What became of datagrams so far.
     pub fn passed(&self) -> Passed {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -135,6 +150,7 @@ impl Shared {
             // What fails is a time-out, or that a node which was killed does not listen.
             let Ok((length, source)) = self.faces[to].recv_from(&mut buffer) else { continue };
             let Some(from) = self.nodes.iter().position(|node| *node == source) else { continue };
+            self.sample(&buffer[..length], &mut random);
             let weather = lock(&self.weather)[to][from];
             let copies = 1 + u32::from(random.chance(weather.twice));
             for _ in 0..copies {
@@ -151,6 +167,15 @@ impl Shared {
                     self.pass(from, to, &buffer[..length]);
                 }
             }
+        }
+    }
+
+    fn sample(&self, datagram: &[u8], random: &mut Random) {
+        let mut samples = lock(&self.samples);
+        if samples.len() < SAMPLES {
+            samples.push(datagram.to_vec());
+        } else if let Some(place) = samples.get_mut(random.below(1 << 20) as usize) {
+            datagram.clone_into(place);
         }
     }
 

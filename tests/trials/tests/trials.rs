@@ -2,6 +2,7 @@
 
 mod common;
 
+use raft_trials::garbage;
 use raft_trials::history::Complaint;
 use raft_trials::load::Lie;
 use raft_trials::trial::{Kind, Report, Trial};
@@ -49,4 +50,21 @@ fn a_lie_is_found_in_a_real_history() {
         let report = passes(&Trial { time, plant: Some(lie), ..trial(Kind::Kill, 5) });
         assert!(matches!(report.complaint, Some(Complaint::Unlinearizable { .. })), "{lie:?}");
     }
+}
+
+#[test]
+fn datagrams_that_mean_nothing_are_counted_and_nothing_else() {
+    // That all of them are found again is seen to by the trial itself.
+    let flooded = garbage::datagrams(common::recipe(), 6, 30_000).unwrap();
+    println!("{flooded}");
+    assert_eq!(flooded.sent, 30_000);
+    assert!(flooded.counted > 3000 && flooded.paces.iter().all(|pace| pace.count() > 10));
+}
+
+#[test]
+fn what_is_no_request_gets_an_error_and_no_memory() {
+    let besieged = garbage::door(common::recipe(), 7, Duration::from_secs(2)).unwrap();
+    println!("{besieged}");
+    assert!(besieged.refused > 20 && besieged.connections > besieged.refused);
+    assert!(besieged.taken() <= garbage::MEMORY_MOST, "{}", besieged.taken());
 }
