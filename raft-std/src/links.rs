@@ -13,6 +13,8 @@ use rustix::fd::BorrowedFd;
 const DATAGRAM_BYTES: usize = 1400;
 const CHECKSUM_BYTES: usize = 4;
 const ADDRESS_BYTES: usize = ENVELOPE_BYTES - CHECKSUM_BYTES;
+/// In the place of a recipient.
+const EVERYONE: u8 = u8::MAX;
 
 pub(crate) struct Links {
     id: NodeId,
@@ -38,6 +40,8 @@ pub struct LinkCounters {
     pub strangers: u64,
     /// Damaged ones, and those of another cluster.
     pub refused: u64,
+    /// What came over a line of bytes and was no datagram at all.
+    pub garbled: u64,
     /// Those that say that they are of another node than the one at their address, or for another
     /// node than this.
     pub misaddressed: u64,
@@ -55,7 +59,9 @@ impl Links {
         transports: Vec<Box<dyn Transport>>,
     ) -> Self {
         let least_bytes = frame_bytes as usize + ENVELOPE_BYTES;
-        let datagram_bytes = DATAGRAM_BYTES.max(least_bytes);
+        // On a slow line a long datagram is in the way of what matters more.
+        let slow = transports.iter().any(|transport| transport.pace(least_bytes).is_some());
+        let datagram_bytes = if slow { least_bytes } else { DATAGRAM_BYTES.max(least_bytes) };
         let buffer = vec![0; datagram_bytes];
         let cluster = crc32fast::hash(&cluster.0.to_le_bytes());
         let counters = LinkCounters::default();
@@ -73,7 +79,7 @@ impl Links {
             counters.received_bytes += datagram.len() as u64;
             match take_off(*cluster, datagram) {
                 None => counters.refused += 1,
-                Some((to, frame)) if to == *id && frame.from == owner => each(frame),
+                Some((to, frame)) if is_for(to, *id) && frame.from == owner => each(frame),
                 Some(_) => counters.misaddressed += 1,
             }
         };
@@ -81,27 +87,52 @@ impl Links {
     }
 
     /// Sends what `next` writes into a buffer, until that is nothing.
-    pub(crate) fn transmit(&mut self, mut next: impl FnMut(&mut [u8]) -> Option<(NodeId, usize)>) {
+    pub(crate) fn transmit(
+        &mut self,
+        mut next: impl FnMut(&mut [u8]) -> Option<(Recipient, usize)>,
+    ) {
         let mut any = false;
         loop {
             let end = self.datagram_bytes - CHECKSUM_BYTES;
             let Some(room) = self.buffer.get_mut(ADDRESS_BYTES..end) else { break };
             let Some((to, length)) = next(room) else { break };
-            let Some(datagram) = put_on(self.cluster, self.id, to, length, &mut self.buffer) else {
-                break;
-            };
-            any = true;
-            match self.transports.iter_mut().find(|transport| transport.reaches(to)) {
-                Some(transport) => {
-                    self.counters.sent_bytes += datagram.len() as u64;
-                    transport.send(to, datagram);
-                }
-                None => self.counters.dropped += 1,
+            match to {
+                Recipient::Peer(to) => self.send(to, length),
+                Recipient::Everyone => self.send_to_all(length),
             }
+            any = true;
         }
         if any {
             self.flush();
         }
+    }
+
+    /// Sends what lies in the buffer by the first transport that reaches the peer.
+    fn send(&mut self, to: NodeId, length: usize) {
+        let Self { transports, cluster, id, buffer, counters, .. } = self;
+        let by = transports.iter_mut().find(|transport| transport.reaches(to));
+        match (by, put_on(*cluster, *id, to.0, length, buffer)) {
+            (Some(transport), Some(datagram)) => {
+                counters.sent_bytes += datagram.len() as u64;
+                transport.send(to, datagram);
+            }
+            _ => counters.dropped += 1,
+        }
+    }
+
+    /// Sends it once over each medium that all hear, and once to each peer that is reached by none.
+    fn send_to_all(&mut self, length: usize) {
+        let mut left: Vec<_> = (0..NodeId::LIMIT).map(NodeId).filter(|to| *to != self.id).collect();
+        let Self { transports, cluster, id, buffer, counters, .. } = self;
+        let datagram = put_on(*cluster, *id, EVERYONE, length, buffer).unwrap_or_default();
+        for transport in transports.iter_mut() {
+            if left.iter().any(|to| transport.reaches(*to)) && transport.send_to_all(datagram) {
+                counters.sent_bytes += datagram.len() as u64;
+                left.retain(|to| !transport.reaches(*to));
+            }
+        }
+        left.retain(|to| transports.iter().any(|transport| transport.reaches(*to)));
+        left.into_iter().for_each(|to| self.send(to, length));
     }
 
     fn flush(&mut self) {
@@ -146,30 +177,25 @@ impl Links {
 
     pub(crate) fn counters(&self) -> LinkCounters {
         let strangers = self.transports.iter().map(|transport| transport.strangers()).sum();
-        LinkCounters { strangers, ..self.counters }
+        let garbled = self.transports.iter().map(|transport| transport.garbled()).sum();
+        LinkCounters { strangers, garbled, ..self.counters }
     }
 }
 
 /// For whom a packet is, and its length, in the words of [`Links::transmit`].
-pub(crate) fn addressed(packet: Packet<'_>) -> Option<(NodeId, usize)> {
-    match packet.to {
-        Recipient::Peer(to) => Some((to, packet.bytes.len())),
-        // Only on a shared medium, which no transport here is.
-        Recipient::Everyone => None,
-    }
+pub(crate) const fn addressed(packet: Packet<'_>) -> (Recipient, usize) {
+    (packet.to, packet.bytes.len())
+}
+
+fn is_for(to: NodeId, id: NodeId) -> bool {
+    to == id || to.0 == EVERYONE
 }
 
 /// Puts an envelope around a frame of that length, which lies in the buffer where it belongs.
-fn put_on(
-    cluster: u32,
-    from: NodeId,
-    to: NodeId,
-    length: usize,
-    buffer: &mut [u8],
-) -> Option<&[u8]> {
+fn put_on(cluster: u32, from: NodeId, to: u8, length: usize, buffer: &mut [u8]) -> Option<&[u8]> {
     let size = length + ENVELOPE_BYTES;
     let whole = buffer.get_mut(..size)?;
-    *whole.first_chunk_mut()? = [to.0, from.0];
+    *whole.first_chunk_mut()? = [to, from.0];
     let (covered, checksum) = whole.split_at_mut_checked(size - CHECKSUM_BYTES)?;
     checksum.copy_from_slice(&sum(cluster, covered).to_le_bytes());
     Some(whole)
@@ -202,7 +228,7 @@ mod tests {
         let summed = crc32fast::hash(&cluster.0.to_le_bytes());
         let (mut own, mut theirs) = ([0; 64], [0; 64]);
         own[2..7].copy_from_slice(b"hello");
-        let own = put_on(summed, one, two, 5, &mut own).unwrap();
+        let own = put_on(summed, one, two.0, 5, &mut own).unwrap();
         let packet = Packet { to: Recipient::Peer(two), bytes: b"hello" };
         assert_eq!(own, Envelope::new(cluster, one).put_on(packet, &mut theirs).unwrap());
         assert_eq!(take_off(summed, own), Some((two, Frame { from: one, bytes: b"hello" })));
@@ -243,7 +269,10 @@ mod tests {
             for _ in 0..6 {
                 let mut once = true;
                 // As much as there is room for.
-                links.transmit(|room| std::mem::take(&mut once).then_some((NodeId(2), room.len())));
+                links.transmit(|room| {
+                    let peer = Recipient::Peer(NodeId(2));
+                    std::mem::take(&mut once).then_some((peer, room.len()))
+                });
             }
             assert_eq!(links.datagram_bytes, expected);
             let taken = taken.lock().unwrap();
@@ -251,6 +280,53 @@ mod tests {
                 taken.iter().all(|length| *length == expected) && taken.is_empty() == (most < 506)
             );
         }
+    }
+
+    /// A medium that reaches some, by one datagram for all of them if it is shared.
+    struct Medium(&'static [u8], bool, Arc<Mutex<Vec<u8>>>);
+
+    impl Transport for Medium {
+        fn start(&mut self, _: &Waker) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn reaches(&self, peer: NodeId) -> bool {
+            self.0.contains(&peer.0)
+        }
+        fn send(&mut self, to: NodeId, datagram: &[u8]) {
+            let (named, frame) = take_off(crc32fast::hash(&[0; 8]), datagram).unwrap();
+            assert_eq!((named, frame.bytes), (to, &b"hello"[..]));
+            self.2.lock().unwrap().push(to.0);
+        }
+        fn send_to_all(&mut self, datagram: &[u8]) -> bool {
+            if self.1 {
+                let (named, frame) = take_off(crc32fast::hash(&[0; 8]), datagram).unwrap();
+                assert_eq!(frame.bytes, b"hello");
+                self.2.lock().unwrap().push(named.0);
+            }
+            self.1
+        }
+        fn flush(&mut self) -> Unsent {
+            Unsent::default()
+        }
+        fn receive(&mut self, _: &mut dyn FnMut(NodeId, &[u8])) {}
+    }
+
+    #[test]
+    fn what_is_for_everyone_is_sent_once_where_all_hear_it_and_else_once_to_each() {
+        let sent = [(); 4].map(|()| Arc::default());
+        let media = [(&[2, 3][..], true), (&[3, 4, 5], false), (&[6], true), (&[2, 6], true)];
+        let transports = media.iter().zip(&sent).map(|(&(peers, shared), sent)| {
+            Box::new(Medium(peers, shared, Arc::clone(sent))) as Box<dyn Transport>
+        });
+        let mut links = Links::new(NodeId(1), ClusterId(0), 500, transports.collect());
+        let mut once = true;
+        links.transmit(|room| {
+            room[..5].copy_from_slice(b"hello");
+            std::mem::take(&mut once).then_some((Recipient::Everyone, 5))
+        });
+        let sent = sent.map(|sent| sent.lock().unwrap().clone());
+        assert_eq!(sent, [vec![255], vec![4, 5], vec![255], vec![]]);
+        assert_eq!((links.counters().sent_bytes, links.counters().dropped), (4 * 11, 0));
     }
 
     #[test]
@@ -273,7 +349,8 @@ mod tests {
         }
         let letter = |cluster, from, to| {
             let mut buffer = [0; 64];
-            let packet = Packet { to: Recipient::Peer(NodeId(to)), bytes: b"hello" };
+            let to = if to == EVERYONE { Recipient::Everyone } else { Recipient::Peer(NodeId(to)) };
+            let packet = Packet { to, bytes: b"hello" };
             let envelope = Envelope::new(ClusterId(cluster), NodeId(from));
             envelope.put_on(packet, &mut buffer).unwrap().to_vec()
         };
@@ -282,12 +359,13 @@ mod tests {
             (NodeId(3), letter(7, 2, 1)),
             (NodeId(2), letter(7, 2, 3)),
             (NodeId(2), letter(8, 2, 1)),
+            (NodeId(2), letter(7, 2, EVERYONE)),
         ];
         let mut links = Links::new(NodeId(1), ClusterId(7), 500, vec![Box::new(Post(post))]);
         let mut heard = Vec::new();
         links.receive(|frame| heard.push((frame.from, frame.bytes.to_vec())));
-        assert_eq!(heard, [(NodeId(2), b"hello".to_vec())]);
+        assert_eq!(heard, [(NodeId(2), b"hello".to_vec()), (NodeId(2), b"hello".to_vec())]);
         let LinkCounters { refused, misaddressed, received_bytes, .. } = links.counters();
-        assert_eq!((refused, misaddressed, received_bytes), (1, 2, 44));
+        assert_eq!((refused, misaddressed, received_bytes), (1, 2, 55));
     }
 }

@@ -4,6 +4,7 @@
 //! name, what it is, and what would do, before anything runs.
 
 use crate::commands::COUNT_BYTES_MAX;
+use crate::transport::Pace;
 use raft_core::{Config, NodeId};
 use std::fmt;
 use std::time::Duration;
@@ -67,13 +68,15 @@ impl Settings {
         (self.frame_bytes as usize).saturating_sub(AROUND_BYTES)
     }
 
-    /// What these come to in the words of the core, for storage whose sync takes so long.
+    /// What these come to in the words of the core, for storage whose sync takes so long, and for
+    /// the slowest transport where one is slow.
     pub(crate) fn config(
         &self,
         id: NodeId,
         seed: u32,
         shape: u32,
         sync: Duration,
+        pace: Option<Pace>,
     ) -> Result<Config, BadSetting> {
         self.check_sizes(id)?;
         let millisecond = Duration::from_millis(1);
@@ -84,14 +87,21 @@ impl Settings {
             u32::try_from(time.as_nanos().div_ceil(self.tick.as_nanos())).unwrap_or(u32::MAX)
         };
         // A question waits for a sync at either end, and for a tick at most to be looked at.
-        let cycle = 1 + ticks(sync.saturating_mul(2));
+        let line = pace.map_or(Duration::ZERO, |pace| pace.cycle);
+        let cycle = 1 + ticks(sync.saturating_mul(2).saturating_add(line));
         let (base, heartbeat) = (ticks(self.election_timeout), ticks(self.heartbeat));
         if heartbeat == 0 {
             return Err(bad("heartbeat", &self.heartbeat, "above 0 s"));
         }
         let least = self.tick.saturating_mul(3_u32.saturating_mul(heartbeat.max(cycle)));
         if self.election_timeout < least {
-            let why = if cycle > heartbeat {
+            let why = if cycle > heartbeat && !line.is_zero() {
+                format!(
+                    "at least {least:?}, for a sync of this storage takes {sync:?}, and a frame \
+                     of {} bytes with its answer {line:?} on the slowest line",
+                    self.frame_bytes
+                )
+            } else if cycle > heartbeat {
                 format!("at least {least:?}, for a sync of this storage takes {sync:?}")
             } else {
                 format!("at least {least:?}: three times heartbeat, which is {:?}", self.heartbeat)
@@ -101,6 +111,10 @@ impl Settings {
         if self.lease_drift.is_some_and(|drift| drift >= 1000) {
             return Err(bad("lease_drift", &self.lease_drift, "0 to 999 thousandths"));
         }
+        let (window, rate) = pace.map_or((u32::MAX, u32::MAX), |pace| {
+            let tick = u32::try_from(self.tick.as_millis()).unwrap_or(u32::MAX);
+            (pace.window_bytes, (pace.bytes_per_second / 1000).saturating_mul(tick))
+        });
         let lease = self.lease_drift.map(|drift| Config::lease_for_drift(base, drift));
         Ok(Config {
             base_timeout_ticks: base,
@@ -108,13 +122,13 @@ impl Settings {
             link_cycle_ticks: cycle,
             window_entries: 4096,
             // About as much as a socket's buffer holds, with what the system adds to each datagram.
-            window_bytes: 64 * 1024,
+            window_bytes: window.clamp(1, 64 * 1024),
             frame_bytes: self.frame_bytes,
             machine_shape: shape,
             snapshot_bytes_max: self.snapshot_bytes_max,
             tick_micros: u32::try_from(self.tick.as_micros()).unwrap_or(u32::MAX),
             keep_entries: 4096,
-            pace_bytes: 128 * 1024,
+            pace_bytes: rate.clamp(1, 128 * 1024),
             lease_ticks: lease.unwrap_or(0),
             ..Config::new(id, seed)
         })
@@ -171,21 +185,21 @@ mod tests {
     }
 
     fn refused(settings: &Settings, sync: Duration) -> String {
-        let config = settings.config(NodeId(1), 1, 0, sync);
+        let config = settings.config(NodeId(1), 1, 0, sync, None);
         config.map_or_else(|error| error.to_string(), |_| "taken".to_owned())
     }
 
     #[test]
     fn presets_work_and_become_what_the_core_takes() {
         for settings in [Settings::LAN, Settings::SLOW] {
-            let config = settings.config(NodeId(1), 1, 0, ms(2)).unwrap();
+            let config = settings.config(NodeId(1), 1, 0, ms(2), None).unwrap();
             assert_eq!(config.check(), Ok(()));
         }
-        let config = Settings::LAN.config(NodeId(1), 1, 0, ms(0)).unwrap();
+        let config = Settings::LAN.config(NodeId(1), 1, 0, ms(0), None).unwrap();
         assert_eq!((config.base_timeout_ticks, config.heartbeat_ticks), (15, 5));
         assert_eq!((config.link_cycle_ticks, config.lease_ticks), (1, 0));
         let leases = Settings { lease_drift: Some(50), ..Settings::LAN };
-        assert_eq!(leases.config(NodeId(1), 1, 0, ms(0)).unwrap().lease_ticks, 12);
+        assert_eq!(leases.config(NodeId(1), 1, 0, ms(0), None).unwrap().lease_ticks, 12);
     }
 
     #[test]
@@ -201,6 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_line_makes_nodes_wait_longer_and_send_less_at_once() {
+        let pace = Pace { cycle: ms(100), window_bytes: 300, bytes_per_second: 11_520 };
+        let config = |settings: &Settings| settings.config(NodeId(1), 1, 0, ms(2), Some(pace));
+        let refused = config(&Settings { frame_bytes: 200, ..Settings::LAN }).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "election_timeout is 150ms; allowed is at least 360ms, for a sync of this storage \
+             takes 2ms, and a frame of 200 bytes with its answer 100ms on the slowest line"
+        );
+        let config = config(&Settings::SLOW).unwrap();
+        assert_eq!(
+            (config.link_cycle_ticks, config.window_bytes, config.pace_bytes),
+            (12, 300, 110)
+        );
+    }
+
+    #[test]
     fn a_setting_that_can_not_work_is_named() {
         let check = |settings: Settings, key: &str| {
             let said = refused(&settings, ms(0));
@@ -212,7 +243,7 @@ mod tests {
         check(Settings { frame_bytes: 100, ..Settings::LAN }, "frame_bytes is 100; allowed is 128");
         check(Settings { log_bytes: 4096, ..Settings::LAN }, "log_bytes is 4096; allowed is 9552");
         check(Settings { lease_drift: Some(1000), ..Settings::LAN }, "lease_drift is Some(1000)");
-        let id = Settings::LAN.config(NodeId(32), 1, 0, ms(0)).unwrap_err();
+        let id = Settings::LAN.config(NodeId(32), 1, 0, ms(0), None).unwrap_err();
         assert_eq!((id.key, id.allowed.as_str()), ("id", "0 to 31"));
     }
 }

@@ -12,8 +12,9 @@ use crate::links::Links;
 use crate::server::Server;
 use crate::settings::{BadSetting, Settings};
 use crate::storage::HostStorage;
-use crate::transport::{Transport, Udp};
+use crate::transport::{Pace, Transport, Udp};
 use crate::waker::Waker;
+use raft_core::wire::ENVELOPE_BYTES;
 use raft_core::{
     ClusterId, Config, FormatError, Identity, Loss, Machine, Node, NodeId, Nonce, Record,
     RecoverError, Sessions, format,
@@ -113,7 +114,10 @@ impl Setup {
         let (seed, life) = (random(), random());
         // Any part of a random number is one.
         let seed = u32::try_from(seed >> 32).unwrap_or(0);
-        let config = self.settings.config(self.id, seed, shape, sync)?;
+        let longest = self.settings.frame_bytes as usize + ENVELOPE_BYTES;
+        let paces = self.transports.iter().filter_map(|transport| transport.pace(longest));
+        let pace = paces.reduce(Pace::slower);
+        let config = self.settings.config(self.id, seed, shape, sync, pace)?;
         self.begin(&config, &mut storage)?;
         let identity = identity(&mut storage)?.ok_or(StartError::Blank)?;
         self.open_udp()?;

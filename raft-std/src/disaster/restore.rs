@@ -83,7 +83,7 @@ pub fn restore<S: Storage, M: HostMachine>(
         None => before.settings,
         Some(settings) => {
             let (shape, no_sync) = (<Stack<M> as Machine>::SHAPE, Duration::ZERO);
-            let config = settings.config(restore.id, 0, shape, no_sync);
+            let config = settings.config(restore.id, 0, shape, no_sync, None);
             config.map_err(RestoreError::Setting)?.shared_digest()
         }
     };

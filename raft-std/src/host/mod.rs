@@ -254,7 +254,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
     }
 
     fn transmit(&mut self) {
-        self.links.transmit(|buffer| self.node.transmit(buffer).and_then(addressed));
+        self.links.transmit(|buffer| self.node.transmit(buffer).map(addressed));
     }
 
     /// Says whether something was applied that came through a session, and so perhaps from another

@@ -95,6 +95,7 @@ impl Page {
         for (reason, count) in [
             ("stranger", links.strangers),
             ("damaged or of another cluster", links.refused),
+            ("garbled", links.garbled),
             ("misaddressed", links.misaddressed),
             ("too large", links.too_large),
             ("nowhere to send", links.dropped),

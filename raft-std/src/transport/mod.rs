@@ -23,6 +23,7 @@ use crate::waker::Waker;
 use raft_core::NodeId;
 use rustix::fd::BorrowedFd;
 use std::io;
+use std::time::Duration;
 
 /// One way to reach some of the peers. It belongs to the consensus thread, which sleeps when none
 /// of its transports has anything for it.
@@ -48,6 +49,12 @@ pub trait Transport: Send {
     /// Takes a datagram for a peer, which may leave now or with the next [`flush`](Self::flush).
     fn send(&mut self, to: NodeId, datagram: &[u8]);
 
+    /// Takes a datagram for all peers that it reaches, if its medium is one that all of them hear.
+    /// Else it says so, and is given the datagram again for each.
+    fn send_to_all(&mut self, _datagram: &[u8]) -> bool {
+        false
+    }
+
     /// Sends what was taken, and tells what it could not send since the last call.
     fn flush(&mut self) -> Unsent;
 
@@ -61,6 +68,39 @@ pub trait Transport: Send {
     /// Datagrams that came from nobody's address, since the start.
     fn strangers(&self) -> u64 {
         0
+    }
+
+    /// What came in and was no datagram at all, since the start.
+    fn garbled(&self) -> u64 {
+        0
+    }
+
+    /// What it can bear where datagrams are no longer than this; `None` where there is no need to
+    /// ask. A server waits and sends accordingly.
+    fn pace(&self, _datagram_bytes: usize) -> Option<Pace> {
+        None
+    }
+}
+
+/// What a slow transport can bear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// The longest that a datagram and its answer take together.
+    pub cycle: Duration,
+    /// How many bytes can be on their way to one peer at once.
+    pub window_bytes: u32,
+    /// How many bytes it carries in a second.
+    pub bytes_per_second: u32,
+}
+
+impl Pace {
+    /// What either of two transports can bear.
+    pub(crate) fn slower(self, other: Self) -> Self {
+        Self {
+            cycle: self.cycle.max(other.cycle),
+            window_bytes: self.window_bytes.min(other.window_bytes),
+            bytes_per_second: self.bytes_per_second.min(other.bytes_per_second),
+        }
     }
 }
 
