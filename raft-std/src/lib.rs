@@ -38,7 +38,7 @@
 //! # The map
 //!
 //! - `slot`, `ticket`, `waker`, `clock`: an answer and who waits for it, sleep, time;
-//! - [`transport`]: UDP, TCP, or nothing at all between nodes of one process; `links`: envelopes;
+//! - [`transport`]: UDP, TCP, serial ports, or none within one process; `links`: envelopes;
 //! - `commands`: several commands in one entry; `storage`: what is expected of it beside the core;
 //!   [`wal`]: storage in files;
 //! - `host`: the consensus thread, which owns the node; `server`: its callers' side; `metrics`:

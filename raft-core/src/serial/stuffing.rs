@@ -150,7 +150,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
     }
 
     /// The same, with these bytes before each frame, which do not come over the line.
-    pub(super) fn behind<const COUNT: usize>(mut memory: B, before: [u8; COUNT]) -> Self {
+    pub fn behind<const COUNT: usize>(mut memory: B, before: [u8; COUNT]) -> Self {
         if let Some(room) = memory.as_mut().first_chunk_mut() {
             *room = before;
         }

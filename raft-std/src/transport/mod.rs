@@ -7,6 +7,10 @@
 mod local;
 mod mailbox;
 mod names;
+#[cfg(unix)]
+mod port;
+#[cfg(unix)]
+mod serial;
 #[cfg(target_os = "linux")]
 #[path = "many.rs"]
 mod socket;
@@ -17,6 +21,8 @@ mod tcp;
 mod udp;
 
 pub use self::local::{Local, Network};
+#[cfg(unix)]
+pub use self::serial::Serial;
 pub use self::tcp::Tcp;
 pub use self::udp::Udp;
 use crate::waker::Waker;
