@@ -3,10 +3,13 @@
 
 #![cfg(unix)]
 
+#[path = "serial/board.rs"]
+mod board;
 mod common;
 #[path = "serial/line.rs"]
 mod line;
 
+use board::Board;
 use common::{CLUSTER, Command, Marks, PATIENCE, assert_once, marks, wait_until};
 use line::Wire;
 use raft_std::transport::{Serial, Transport, Udp};
@@ -143,6 +146,32 @@ fn three_servers_share_a_noisy_line() {
     let bad: u64 = links.iter().map(|links| links.refused + links.garbled).sum();
     assert!(wire.frames() > 100 && wire.damaged() > 0 && bad > 0, "{links:?}");
     assert!(links.iter().all(|links| links.misaddressed == 0), "{links:?}");
+}
+
+#[test]
+fn a_host_and_two_boards_are_a_cluster() {
+    let wire = Wire::new(&directory(), 3);
+    let boards = [Board::start(TWO, &wire.port(1)), Board::start(THREE, &wire.port(2))];
+    let line = Serial::shared(ONE, &ALL, &wire.port(0), BAUD).unwrap();
+    let host = [start(ONE, |setup| setup.transport(line))];
+    let mut numbers = 1..;
+    let mut write = |heard: &[Board]| {
+        numbers.by_ref().take(20).for_each(|number| mark(&host[0], number));
+        let all = marks(&host[0]);
+        wait_until("agreement", || heard.iter().all(|board| board.marks() == all).then_some(()));
+        all
+    };
+    // Whoever leads now, then the host, and at last with a single board.
+    write(&boards);
+    wait_until("its leadership", || {
+        let leader = host[0].status().unwrap().node.leader?;
+        // A board that leads gives way when it is not heard.
+        (1..3).for_each(|plug| wire.mute(plug, plug + 1 == usize::from(leader.0)));
+        (leader == ONE).then_some(())
+    });
+    write(&boards);
+    wire.pull(2);
+    assert!(write(&boards[..1]).into_iter().eq(1..=60));
 }
 
 #[test]

@@ -37,6 +37,8 @@ struct Plug {
     master: OwnedFd,
     /// The beginning of a frame.
     begun: Vec<u8>,
+    /// Whether what it says is lost.
+    mute: bool,
 }
 
 impl Wire {
@@ -76,8 +78,16 @@ impl Wire {
         let mut settings = tcgetattr(&slave).unwrap();
         settings.make_raw();
         tcsetattr(&slave, OptionalActions::Now, &settings).unwrap();
-        self.common.plugs.lock().unwrap()[plug] = Some(Plug { master, begun: Vec::new() });
+        self.common.plugs.lock().unwrap()[plug] =
+            Some(Plug { master, begun: Vec::new(), mute: false });
         symlink(&name, self.port(plug)).unwrap();
+    }
+
+    /// Has nobody hear what this plug says, or has it heard again.
+    pub fn mute(&self, plug: usize, mute: bool) {
+        if let Some(plug) = &mut self.common.plugs.lock().unwrap()[plug] {
+            plug.mute = mute;
+        }
     }
 
     /// Has one byte of so many damaged, or none if it is zero.
@@ -140,7 +150,8 @@ impl Plug {
             self.begun.extend_from_slice(&buffer[..count]);
         }
         let end = self.begun.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
-        self.begun.drain(..end).collect()
+        let frames: Vec<_> = self.begun.drain(..end).collect();
+        if self.mute { Vec::new() } else { frames }
     }
 
     /// What does not fit is lost, as on any line.
