@@ -38,7 +38,7 @@ pub enum Kind {
     Kill,
     /// Datagrams between them are lost, delayed, doubled and reordered, and some ways are cut.
     Proxy,
-    /// They are stopped, and go on.
+    /// They are stopped, and go on, and some are cut off meanwhile.
     Stop,
 }
 
@@ -100,7 +100,7 @@ impl Trial {
     }
 
     fn run_with(&self, cluster: &mut Processes) -> io::Result<Report> {
-        let proxied = self.kind == Kind::Proxy;
+        let proxied = self.kind != Kind::Kill;
         let proxy = proxied.then(|| Proxy::begin(cluster, self.seed)).transpose()?;
         cluster.begin()?;
         let watch = Watch::begin(cluster);
@@ -109,9 +109,9 @@ impl Trial {
         let random = Random::new(self.seed, 1);
         let mut harm = Harm { cluster, watch: &watch, random, until, tally: Tally::default() };
         match &proxy {
+            None => harm.kill_again_and_again()?,
+            Some(proxy) if self.kind == Kind::Stop => harm.stop_again_and_again(proxy)?,
             Some(proxy) => harm.change_weather_again_and_again(proxy)?,
-            None if self.kind == Kind::Kill => harm.kill_again_and_again()?,
-            None => harm.stop_again_and_again()?,
         }
         let tally = harm.tally;
         let answered = load.answered();

@@ -33,32 +33,36 @@ impl Client {
 
     /// Asks until it is told to stop.
     pub(super) fn work(mut self, shared: &Shared) -> Seen {
+        // It comes back to a node without greeting it, so that one which is stopped is asked, too,
+        // and finds questions from meanwhile when it goes on.
+        let mut connections: Vec<_> = shared.doors.iter().map(|_| None).collect();
         while !shared.over.load(Ordering::Relaxed) {
             let door = self.random.below(shared.doors.len() as u32) as usize;
             // Longer than an election, mostly; shorter than some, so that there are things unknown.
             let patience = Duration::from_millis(self.random.between(200, 3000).into());
-            let Ok(connection) = Connection::connect(&shared.doors[door], None, patience) else {
-                thread::sleep(Duration::from_millis(20));
-                continue;
-            };
-            self.stay(connection, shared);
+            let connect = || Connection::connect(&shared.doors[door], None, patience).ok();
+            match connections[door].take().or_else(connect) {
+                Some(connection) => connections[door] = self.stay(connection, shared),
+                None => thread::sleep(Duration::from_millis(20)),
+            }
         }
         self.seen
     }
 
-    /// Asks one node for a while.
-    fn stay(&mut self, mut connection: Connection, shared: &Shared) {
-        for _ in 0..self.random.between(1, 200) {
+    /// Asks one node for a while. Gives the connection back if it is good for more.
+    fn stay(&mut self, mut connection: Connection, shared: &Shared) -> Option<Connection> {
+        for _ in 0..self.random.between(1, 100) {
             if shared.over.load(Ordering::Relaxed) {
-                return;
+                break;
             }
             let count = if self.random.below(3) == 0 { AT_ONCE_MAX } else { 1 };
             let asks: Vec<_> = (0..count).map(|_| self.wish(shared.micros())).collect();
             if !self.ask(&asks, &mut connection, shared) {
-                return;
+                return None;
             }
             thread::sleep(Duration::from_micros(self.random.below(2000).into()));
         }
+        Some(connection)
     }
 
     fn wish(&mut self, now: u32) -> Ask {
