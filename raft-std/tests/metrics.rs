@@ -75,6 +75,8 @@ fn pages_say_how_a_server_is() {
         "{status}"
     );
     assert!(status.contains(r#""fault":null"#), "{status}");
+    assert!(server.status().unwrap().longest_turn > Duration::ZERO);
+    assert!(!status.contains(r#""longest_turn_micros":0,"#), "{status}");
     assert_eq!(get(metrics.address(), "/healthz").1, "ok, 1 leads\n");
     assert_eq!(get(metrics.address(), "/other").0, "HTTP/1.1 404 Not Found");
     let head = ask(metrics.address(), "HEAD /metrics HTTP/1.1\r\n\r\n");

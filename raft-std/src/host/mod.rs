@@ -31,7 +31,7 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many nodes can submit at the same time, each in this life and some of before, and how long
 /// an answer may be that outlives a snapshot.
@@ -64,6 +64,8 @@ pub struct HostStatus {
     pub waiting: usize,
     /// How often the thread woke up and looked at everything.
     pub turns: u64,
+    /// How long the longest of these turns took, in which it heard nobody.
+    pub longest_turn: Duration,
 }
 
 /// Everything that belongs to the consensus thread.
@@ -78,6 +80,7 @@ pub(crate) struct Host<S, M: HostMachine> {
     /// Whether the machine can follow, and so answer.
     answers: bool,
     turns: u64,
+    longest_turn: Duration,
     proposals: Proposals<M::Output>,
     reads: Reads<M>,
     changes: Changes,
@@ -106,6 +109,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             flushing: None,
             answers: true,
             turns: 0,
+            longest_turn: Duration::ZERO,
             proposals: Proposals::new(id, command_bytes_max),
             reads: Reads::new(),
             changes: Changes::default(),
@@ -129,9 +133,11 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
 
     fn work(&mut self) -> Stopped {
         loop {
+            let begun = Instant::now();
             if let Err(why) = self.turn() {
                 return why;
             }
+            self.longest_turn = self.longest_turn.max(begun.elapsed());
             self.sleep();
         }
     }
@@ -222,6 +228,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             links: self.links.counters(),
             waiting: self.shared.waiting(),
             turns: self.turns,
+            longest_turn: self.longest_turn,
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) fn page(status: &HostStatus) -> String {
         .field("log_fill_percent", status.log_fill_percent)
         .field("flushes", status.storage.flushes)
         .field("waiting", status.waiting)
+        .field("longest_turn_micros", status.longest_turn.as_micros())
         .field("peers", list(peers));
     match fault {
         Some(fault) => page.words("fault", &fault),

@@ -55,6 +55,8 @@ impl Page {
         self.gauge("raft_applied_index", "The last that the machine has seen.", node.applied.0);
         self.gauge("raft_snapshot_index", "The last that is in the snapshot.", node.snapshot.0);
         self.gauge("raft_waiting", "Commands and reads that wait.", status.waiting);
+        let longest = status.longest_turn.as_secs_f64();
+        self.gauge("raft_longest_turn_seconds", "How long it once heard nobody.", longest);
         if !node.peers.is_empty() {
             self.head("raft_peer_matched_index", "gauge", "The last entry that a follower holds.");
             for peer in &node.peers {
