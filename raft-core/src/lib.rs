@@ -115,7 +115,7 @@ pub use crate::durable::{Durable, FlushToken};
 pub use crate::log::{AppendError, BODY_BYTES_MAX, Entries, Entry, Kind, Log, UnfitMemory};
 pub use crate::machine::{Applied, Machine};
 pub use crate::node::{
-    Alone, AloneError, CompactError, FlushError, FoundError, Node, RecoverError, Saved,
+    Alone, AloneError, CompactError, Draft, FlushError, FoundError, Node, RecoverError, Saved,
     recover_alone,
 };
 pub use crate::node_set::NodeSet;

@@ -20,11 +20,16 @@ pub trait Machine {
     /// are told in [`Config::machine_shape`](crate::Config::machine_shape).
     const SHAPE: u32 = 0;
 
+    /// Whether whoever drives the node has the machine saved beside it, from a
+    /// [`Draft`](crate::Draft). Then the node takes no snapshot by itself.
+    const SAVED_BESIDE: bool = false;
+
     /// Does what the command says.
     fn apply(&mut self, command: Self::Command<'_>) -> Self::Output;
 
-    /// Writes the whole state: the same bytes for the same state, on every node and each time,
-    /// because it is called twice, first to measure and then to store.
+    /// Writes the whole state: the same bytes for the same state, on every node and each time. A
+    /// node calls it twice, first to measure and then to store, and what one node began to send of
+    /// it another may go on with.
     fn save(&self, saver: &mut Saver<'_>);
 
     /// Becomes what was saved, in this format or an earlier one that it still knows; else it says

@@ -5,6 +5,7 @@
 
 mod alone;
 mod barrier;
+mod draft;
 mod looks;
 mod reads;
 mod recovery;
@@ -13,6 +14,7 @@ mod snapshot;
 mod submit;
 
 pub use self::alone::{Alone, AloneError, recover_alone};
+pub use self::draft::Draft;
 pub use self::recovery::RecoverError;
 pub use self::saved::{FoundError, Saved};
 pub use self::snapshot::CompactError;

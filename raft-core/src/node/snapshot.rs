@@ -30,7 +30,7 @@ pub enum CompactError<E> {
 }
 
 /// Writes what belongs into a snapshot. `None` if the configuration is longer than any.
-fn save<M: Machine>(
+pub(super) fn save<M: Machine>(
     configuration: &Configuration,
     machine: &M,
     mut saver: Saver<'_>,
@@ -98,7 +98,7 @@ where
     ///
     /// A node does this by itself in a flush when its log is full enough: see
     /// [`Config::compact_percent`](crate::Config::compact_percent). This is for whoever knows a
-    /// better moment.
+    /// better moment. Who has a thread to spare need not wait for it: see [`Node::draft`].
     pub fn compact(&mut self) -> Result<bool, CompactError<S::Error>> {
         self.check_running().map_err(CompactError::Flush)?;
         if let Some(fault) = self.apply_fault {
@@ -113,6 +113,11 @@ where
 
     /// Whether the log should be compacted in this flush.
     pub(super) fn wants_compaction(&self) -> bool {
+        !M::SAVED_BESIDE && self.is_compaction_due()
+    }
+
+    /// Whether the log should be compacted, by whomever.
+    pub(super) fn is_compaction_due(&self) -> bool {
         self.raft.wants_compaction(self.applied)
             && self.apply_fault.is_none()
             && (self.oversize.is_none() || self.oversize_at != self.applied)
@@ -249,7 +254,7 @@ where
     }
 
     #[cold]
-    fn stop(&mut self, fault: Fault) -> FlushError<S::Error> {
+    pub(super) fn stop(&mut self, fault: Fault) -> FlushError<S::Error> {
         self.raft.fail(fault);
         FlushError::Stopped(fault)
     }

@@ -103,6 +103,23 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
         self.fault.is_none() && (filled && applied > kept.last.index || *check == Check::Rotten)
     }
 
+    /// Whether a snapshot of this node's own up to there would be news.
+    pub(crate) fn can_adopt(&self, last: Position) -> bool {
+        let Snapshots { kept, check, .. } = &self.snapshots;
+        let again = *check == Check::Rotten && last.index == kept.last.index;
+        let news = again || last.index > kept.last.index;
+        news && self.staged().is_none() && self.log.term(last.index) == Some(last.term)
+    }
+
+    /// Whether there is something that it would put an end to, and room enough to wait for that.
+    pub(crate) fn adoption_waits(&self) -> bool {
+        let streams = matches!(&self.role, Role::Leader(leading) if leading.stream.is_some());
+        let is_sent_one = self.snapshots.stage.as_ref().is_some_and(|stage| {
+            stage.term == self.ballot.term && stage.snapshot.last.index > self.committed
+        });
+        !self.snapshots.short && (streams || is_sent_one)
+    }
+
     /// Storage was given a snapshot of the machine: what is in it may go, but for what followers
     /// that are not far behind may still need.
     pub(crate) fn compacted(

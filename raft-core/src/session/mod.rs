@@ -178,6 +178,7 @@ where
 
     const FORMAT: u16 = M::FORMAT;
     const SHAPE: u32 = M::SHAPE ^ shape(CLIENTS, OUTPUT);
+    const SAVED_BESIDE: bool = M::SAVED_BESIDE;
 
     fn apply(&mut self, request: Self::Command<'_>) -> Self::Output {
         self.table.count();
