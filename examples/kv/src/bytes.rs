@@ -4,10 +4,11 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
-/// Any bytes. In the log they are their length and themselves.
+/// Any bytes, which copies share. In the log they are their length and themselves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Bytes(Box<[u8]>);
+pub struct Bytes(Arc<[u8]>);
 
 /// What a value is found by. Keys are ordered by their hash: a scan that goes on behind a hash
 /// sees every key once that is there throughout, on any node and after any change of the others.
@@ -19,7 +20,7 @@ pub struct Key {
 
 impl Key {
     /// As many bits as a number of any client's language can hold exactly.
-    const HASH_BITS: u32 = 53;
+    pub const HASH_BITS: u32 = 53;
 
     /// Where it stands among the others.
     pub const fn hash(&self) -> u64 {
@@ -57,7 +58,7 @@ impl Deref for Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into_boxed_slice())
+        Self(bytes.into())
     }
 }
 

@@ -12,8 +12,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Memory for the log: while a snapshot is taken a node does nothing else, and a store of many keys
-/// can't have that often.
+/// Memory for the log: there must be room in it for what is written while a store of many keys is
+/// saved, which is also nothing to do often.
 const LOG_BYTES: usize = 64 << 20;
 
 /// Everything that can be chosen.

@@ -16,48 +16,28 @@ impl Store {
     pub(super) fn tick(&mut self, time: u64) {
         self.time = self.time.max(time);
         for key in std::mem::take(&mut self.unbegun) {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
             // Taken up again since, it may be kept for good now, or have begun already.
-            if let Expiry::In(milliseconds) = entry.expiry {
-                let at = self.time.saturating_add(milliseconds);
-                entry.expiry = Expiry::At(at);
-                self.deadlines.insert((at, key));
+            if let Some(Entry { value, expiry: Expiry::In(milliseconds) }) = self.entries.get(&key)
+            {
+                let expiry = Expiry::At(self.time.saturating_add(*milliseconds));
+                let entry = Entry { value: value.clone(), expiry };
+                self.entries.insert(key, entry);
             }
         }
-        for _ in 0..CLEARED_MAX {
-            match self.deadlines.first() {
-                Some((at, _)) if *at <= self.time => {}
-                _ => break,
-            }
-            if let Some((_, key)) = self.deadlines.pop_first() {
-                self.entries.remove(&key);
-            }
-        }
+        self.entries.clear(self.time, CLEARED_MAX);
     }
 
     /// Keeps a value, in the place of whatever there was.
     pub(super) fn keep(&mut self, key: Key, value: Bytes, expiry: Expiry) {
-        match expiry {
-            Expiry::Never => {}
-            Expiry::In(_) => self.unbegun.push(key.clone()),
-            Expiry::At(at) => {
-                self.deadlines.insert((at, key.clone()));
-            }
+        if let Expiry::In(_) = expiry {
+            self.unbegun.push(key.clone());
         }
-        let before = self.entries.insert(key.clone(), Entry { value, expiry });
-        if let Some(Entry { expiry: Expiry::At(at), .. }) = before
-            && expiry != Expiry::At(at)
-        {
-            self.deadlines.remove(&(at, key));
-        }
+        self.entries.insert(key, Entry { value, expiry });
     }
 
     /// Takes an entry away; gives it, unless it was over.
     pub(super) fn take(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        if let Expiry::At(at) = entry.expiry {
-            self.deadlines.remove(&(at, key.clone()));
-        }
         (!self.is_over(&entry)).then_some(entry)
     }
 
@@ -78,6 +58,6 @@ impl Store {
 
     /// Whether anything will be over some day, so that time must go on.
     pub(super) fn is_expiring(&self) -> bool {
-        !self.deadlines.is_empty() || !self.unbegun.is_empty()
+        self.entries.is_expiring() || !self.unbegun.is_empty()
     }
 }

@@ -6,26 +6,26 @@
 mod expiry;
 mod glob;
 mod notices;
+mod shards;
 mod snapshot;
 
 pub use self::notices::{Noticed, Notices};
+use self::shards::Shards;
 use crate::bytes::{Bytes, Key};
 use crate::command::{Command, Keep, Member, Output, Query, Refusal, Set, When};
 use raft_std::{LoadError, Loader, Machine, Saver};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many keys one scan looks at, at most.
 pub const SCAN_MAX: u32 = 1000;
 
 /// The machine that nodes replicate.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Store {
-    entries: BTreeMap<Key, Entry>,
+    entries: Shards,
     /// The newest tick.
     time: u64,
-    /// What ends when: exactly the entries with an [`Expiry::At`].
-    deadlines: BTreeSet<(u64, Key)>,
     /// All entries with an [`Expiry::In`] are among these.
     unbegun: Vec<Key>,
     members: BTreeMap<u8, Member>,
@@ -75,7 +75,7 @@ impl Store {
                 left => Output::Number(left.saturating_add(500) / 1000),
             },
             Query::Scan { from, count, like } => self.scan(*from, *count, like.as_deref()),
-            Query::Size => count(self.entries.len()),
+            Query::Size => count(self.entries.count()),
         }
     }
 
@@ -90,7 +90,8 @@ impl Store {
     }
 
     fn scan(&self, from: u64, count: u32, like: Option<&[u8]>) -> Output {
-        let mut rest = self.entries.range(Key::first_with(from)..);
+        let first = Key::first_with(from);
+        let mut rest = self.entries.from(&first);
         let (mut found, mut looked, mut last) = (Vec::new(), 0, None);
         let next = loop {
             let Some((key, entry)) = rest.next() else { break 0 };

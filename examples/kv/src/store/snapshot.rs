@@ -8,7 +8,7 @@
 //!
 //! What is read is believed as far as there are bytes for it.
 
-use super::{Entry, Expiry, Notices, Store};
+use super::{Expiry, Notices, Store};
 use crate::bytes::{Bytes, Key};
 use crate::command::Member;
 use raft_std::{LoadError, Loader, Saver};
@@ -20,8 +20,8 @@ pub(super) fn save(store: &Store, saver: &mut Saver<'_>) {
     for member in store.members.values() {
         saver.value(member);
     }
-    saver.value(&store.entries.len());
-    for (key, entry) in &store.entries {
+    saver.value(&store.entries.count());
+    for (key, entry) in store.entries.iter() {
         saver.value(key);
         saver.value(&entry.value);
         saver.value(&match entry.expiry {
@@ -46,14 +46,7 @@ pub(super) fn restore(loader: &mut Loader<'_>, notices: Arc<Notices>) -> Result<
             (2, at) => Expiry::At(at),
             _ => return Err(LoadError::Content),
         };
-        match expiry {
-            Expiry::Never => {}
-            Expiry::In(_) => store.unbegun.push(key.clone()),
-            Expiry::At(at) => {
-                store.deadlines.insert((at, key.clone()));
-            }
-        }
-        store.entries.insert(key, Entry { value, expiry });
+        store.keep(key, value, expiry);
     }
     Ok(store)
 }
