@@ -5,7 +5,7 @@
 use raft_std::{ClusterId, LoadError, Loader, Machine, NodeId, Saver, Server, Wal, WalOptions};
 use std::time::Duration;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Counter(i64);
 
 impl Machine for Counter {

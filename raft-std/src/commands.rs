@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
 /// The application's machine, behind entries of several commands.
+#[derive(Clone)]
 pub(crate) struct Batches<M>(pub(crate) M);
 
 /// The commands of one entry.
@@ -48,6 +49,8 @@ impl<M: Machine> Machine for Batches<M> {
 
     const FORMAT: u16 = M::FORMAT;
     const SHAPE: u32 = M::SHAPE;
+    /// A copy of it is saved, by another thread than the one that owns the node.
+    const SAVED_BESIDE: bool = true;
 
     fn apply(&mut self, commands: Self::Command<'_>) -> Self::Output {
         match commands {

@@ -117,6 +117,9 @@ pub enum AdminError {
         /// The longest that would do.
         most_bytes: u32,
     },
+    /// The machine's snapshot could not be written, in the storage's own words. The node goes on
+    /// without one, and takes another try when its log has to be compacted.
+    SnapshotFailed(String),
     /// In all that time it had not come about. If it has begun, whoever leads carries it out.
     Unfinished,
     /// The server has stopped.
@@ -205,6 +208,7 @@ impl fmt::Display for AdminError {
             Self::SnapshotTooLarge { bytes, most_bytes } => {
                 write!(f, "the snapshot has {bytes} bytes; the storage takes {most_bytes}")
             }
+            Self::SnapshotFailed(words) => write!(f, "the snapshot was not written: {words}"),
             Self::Unfinished => write!(f, "it did not come about in time"),
             Self::Stopped(why) => write!(f, "the server has stopped: {why}"),
         }

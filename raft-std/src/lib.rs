@@ -5,7 +5,7 @@
 //! ```
 //! use raft_std::{ClusterId, LoadError, Loader, Machine, Memory, NodeId, Saver, Server};
 //!
-//! #[derive(Default)]
+//! #[derive(Clone, Default)]
 //! struct Counter(i64);
 //!
 //! impl Machine for Counter {
@@ -80,10 +80,10 @@ pub use crate::metrics::Metrics;
 pub use crate::server::{NotStarted, Server};
 pub use crate::settings::{BadSetting, Settings};
 pub use crate::setup::Setup;
-pub use crate::storage::{HostStorage, Memory, StorageCounters};
+pub use crate::storage::{HostStorage, Memory, MemorySheet, Sheet, StorageCounters};
 pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
-pub use crate::wal::{Wal, WalError, WalOptions};
+pub use crate::wal::{Wal, WalError, WalOptions, WalSheet};
 pub use raft_core::{
     Alone, Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
 };
@@ -92,14 +92,19 @@ use serde::de::DeserializeOwned;
 
 /// A machine that a [`Server`] can drive: any [`Machine`] that may move to another thread, and
 /// whose answers can be kept for whoever asks twice.
+///
+/// For a snapshot it is cloned on the consensus thread, and the copy is saved in another. So a
+/// large one is made of parts in an [`Arc`](std::sync::Arc), which a copy shares with it until
+/// [`make_mut`](std::sync::Arc::make_mut) changes one of them. Whatever a copy shares beyond that,
+/// `save` must not see it change.
 pub trait HostMachine:
-    Machine<Output: Serialize + DeserializeOwned + Send + 'static> + Send + 'static
+    Machine<Output: Serialize + DeserializeOwned + Send + 'static> + Clone + Send + 'static
 {
 }
 
 impl<M> HostMachine for M
 where
-    M: Machine + Send + 'static,
+    M: Machine + Clone + Send + 'static,
     M::Output: Serialize + DeserializeOwned + Send + 'static,
 {
 }

@@ -34,6 +34,7 @@ pub struct Server<M: HostMachine> {
 
 /// Stands for the machine of a server that has none yet.
 #[doc(hidden)]
+#[derive(Clone)]
 pub enum NotStarted {}
 
 impl Server<NotStarted> {
@@ -161,8 +162,10 @@ impl<M: HostMachine> Server<M> {
         self.administer(|answer| Request::Change(change, answer))
     }
 
-    /// Takes a snapshot of this node's machine now, and makes room in its log; says whether there
-    /// was anything new. A node does this by itself when its log is full enough.
+    /// Takes a snapshot of this node's machine as it is now, and makes room in its log; says
+    /// whether there was anything new. A node does this by itself when its log is full enough. Its
+    /// machine is copied, and goes on while the copy is saved: a large one may take longer than the
+    /// callers' patience, and is taken all the same.
     pub fn compact(&self) -> Result<bool, AdminError> {
         self.administer(Request::Compact)
     }

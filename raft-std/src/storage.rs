@@ -2,15 +2,27 @@
 //!
 //! A sync takes as long as it takes. Storage that has a thread for it says when it is done; any
 //! other does it when it is asked whether it is done, which is after everything has left that need
-//! not wait for it.
+//! not wait for it. Snapshots of a node's own are written by another thread, each on a sheet of its
+//! own, which the storage takes when it is whole.
 
-use raft_core::{MemoryStorage, MemoryStorageError, Part, Record, Storage, UnfitMemory};
+use raft_core::{MemoryStorage, MemoryStorageError, Part, Record, Snapshot, Storage, UnfitMemory};
+use std::fmt::Debug;
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Storage that a [`Server`](crate::Server) can run on.
 pub trait HostStorage: Storage + Send + 'static {
+    /// Where a snapshot is written that the storage does not hold yet.
+    type Sheet: Sheet;
+
+    /// A blank sheet. Nothing is done on the medium, and so nothing can fail, before its first use.
+    fn sheet(&mut self) -> Self::Sheet;
+
+    /// Takes a sheet that is finished as its stage, whole, in the place of whatever was there. The
+    /// node says next that it counts: until that is flushed, the snapshot before it does.
+    fn place(&mut self, sheet: Self::Sheet) -> Result<(), Self::Error>;
+
     /// Is told once, before anything else, what to call from any thread when a flush has ended that
     /// [`begin_flush`](Storage::begin_flush) began.
     fn on_flushed(&mut self, wake: Box<dyn Fn() + Send>);
@@ -46,6 +58,54 @@ pub struct StorageCounters {
     pub flush_time: Duration,
     /// Bytes of records that they made durable.
     pub flushed_bytes: u64,
+}
+
+/// Takes the bytes of one snapshot from another thread than that of the storage it belongs to.
+///
+/// **Whatever goes wrong on it** is no error of the storage: nothing was promised on what is on a
+/// sheet. **Dropped** before the storage took it, it leaves nothing behind; **when the power
+/// fails** the storage clears it away when it is opened.
+pub trait Sheet: Send + 'static {
+    /// What went wrong, in words that a person can act on.
+    type Error: Debug;
+
+    /// Adds bytes behind those that are there.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// All of it is there, and this is what it is. When this returns it survives a power cut, but
+    /// for its name.
+    fn finish(&mut self, snapshot: Snapshot) -> Result<(), Self::Error>;
+}
+
+/// A sheet in memory, for storage that has nothing better.
+#[derive(Debug, Default)]
+pub struct MemorySheet {
+    bytes: Vec<u8>,
+    snapshot: Option<Snapshot>,
+}
+
+impl MemorySheet {
+    /// Writes it to the stage of a storage, as a node would.
+    pub fn place<S: Storage>(self, storage: &mut S) -> Result<(), S::Error> {
+        // Without a name there is nothing that could count.
+        let Some(snapshot) = self.snapshot else { return Ok(()) };
+        storage.write(Record::Stage { snapshot, held: 0 })?;
+        storage.write(Record::Chunk { offset: 0, bytes: &self.bytes })
+    }
+}
+
+impl Sheet for MemorySheet {
+    type Error = MemoryStorageError;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, snapshot: Snapshot) -> Result<(), Self::Error> {
+        self.snapshot = Some(snapshot);
+        Ok(())
+    }
 }
 
 /// Storage that lives as long as the process: for tests, and for machines whose state may be lost
@@ -110,6 +170,16 @@ impl Storage for Memory {
 }
 
 impl HostStorage for Memory {
+    type Sheet = MemorySheet;
+
+    fn sheet(&mut self) -> MemorySheet {
+        MemorySheet::default()
+    }
+
+    fn place(&mut self, sheet: MemorySheet) -> Result<(), Self::Error> {
+        sheet.place(self)
+    }
+
     fn on_flushed(&mut self, _: Box<dyn Fn() + Send>) {}
 
     fn poll_flushed(&mut self) -> Option<Result<(), Self::Error>> {

@@ -326,9 +326,11 @@ mod other {
     use raft_std::{LoadError, Loader, Machine, Saver};
 
     /// One that understands nothing of what the others save.
+    #[derive(Clone)]
     pub struct Other;
 
     /// One with other tables.
+    #[derive(Clone)]
     pub struct Later;
 
     impl Machine for Other {

@@ -217,7 +217,7 @@ fn a_machine_that_panics_stops_its_node_and_everyone_there_is_told() {
 }
 
 /// A machine of an older version, which does not know what others do.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Older(u64);
 
 impl Machine for Older {
@@ -272,6 +272,7 @@ fn a_machine_that_does_not_know_a_command_answers_nothing_more_and_its_node_vote
 
 #[test]
 fn a_machine_that_panics_when_it_is_restored_is_no_start() {
+    #[derive(Clone)]
     struct Broken;
     impl Machine for Broken {
         type Command<'a> = ();

@@ -19,7 +19,7 @@ const IDS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A sum of what it was told, and how often it was.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sum(u64, u64);
 
 impl Machine for Sum {

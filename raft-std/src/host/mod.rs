@@ -7,11 +7,13 @@
 mod changes;
 mod proposals;
 mod reads;
+mod saving;
 mod shared;
 
 use self::changes::Changes;
 use self::proposals::Proposals;
 use self::reads::Reads;
+use self::saving::Saving;
 pub use self::shared::Read;
 pub(crate) use self::shared::{Command, ReadJob, Request, Seen, Shared};
 use crate::HostMachine;
@@ -23,8 +25,7 @@ use crate::links::{LinkCounters, Links, addressed};
 use crate::settings::SUBMIT_BYTES;
 use crate::storage::{HostStorage, StorageCounters};
 use raft_core::{
-    CompactError, Configuration, Event, FlushError, FlushToken, Node, NodeId, Reply, RoleName,
-    Sessions, Status,
+    Configuration, Event, FlushError, FlushToken, Node, NodeId, Reply, RoleName, Sessions, Status,
 };
 use std::any::Any;
 use std::fmt::Debug;
@@ -66,10 +67,13 @@ pub struct HostStatus {
     pub turns: u64,
     /// How long the longest of these turns took, in which it heard nobody.
     pub longest_turn: Duration,
+    /// How many snapshots of its machine came to nothing. What was wrong is in the log of the
+    /// process; the node goes on, and tries again.
+    pub failed_snapshots: u64,
 }
 
 /// Everything that belongs to the consensus thread.
-pub(crate) struct Host<S, M: HostMachine> {
+pub(crate) struct Host<S: HostStorage, M: HostMachine> {
     id: NodeId,
     node: HostNode<S, M>,
     shared: Arc<Shared<M>>,
@@ -84,6 +88,7 @@ pub(crate) struct Host<S, M: HostMachine> {
     proposals: Proposals<M::Output>,
     reads: Reads<M>,
     changes: Changes,
+    saving: Saving<S>,
     subscribers: Vec<SyncSender<Event>>,
     /// When transports were looked after last.
     tended: Duration,
@@ -113,6 +118,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             proposals: Proposals::new(id, command_bytes_max),
             reads: Reads::new(),
             changes: Changes::default(),
+            saving: Saving::new(id),
             subscribers: Vec::new(),
             tended: now,
             requests: Vec::new(),
@@ -153,6 +159,8 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         }
         self.links.receive(|frame| self.node.receive(frame));
         self.take_requests()?;
+        // Commands that found no room find some behind a snapshot.
+        self.saving.go_on(&mut self.node, &self.shared.waker)?;
         self.changes.begin(&mut self.node);
         self.proposals.offer(&mut self.node);
         self.reads.ask(&mut self.node);
@@ -178,6 +186,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             return;
         }
         let most = (ticks != u32::MAX).then(|| self.ticks.until(ticks, clock::now()));
+        let most = most.into_iter().chain(self.saving.wait(&self.node)).min();
         self.shared.waker.sleep(&self.links.sockets(), most);
     }
 
@@ -205,7 +214,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             Request::Learn(peer, address, answer) => {
                 answer.give(self.links.learn(peer, &address));
             }
-            Request::Compact(answer) => answer.give(compact(&mut self.node)),
+            Request::Compact(answer) => self.saving.ask(answer),
             Request::OpenSnapshot(answer) => answer.give(open_snapshot(&mut self.node)),
             Request::Status(answer) => answer.give(self.status()),
             Request::Subscribe(subscriber) => self.subscribers.push(subscriber),
@@ -229,6 +238,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             waiting: self.shared.waiting(),
             turns: self.turns,
             longest_turn: self.longest_turn,
+            failed_snapshots: self.saving.failures(),
         }
     }
 
@@ -327,19 +337,6 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             }
         }
     }
-}
-
-/// Has a snapshot taken. Where that stops the node, the next flush says so too.
-fn compact<S: HostStorage, M: HostMachine>(node: &mut HostNode<S, M>) -> Result<bool, AdminError> {
-    let stopped = match node.compact() {
-        Ok(taken) => return Ok(taken),
-        Err(CompactError::TooLarge { bytes, most_bytes }) => {
-            return Err(AdminError::SnapshotTooLarge { bytes, most_bytes });
-        }
-        Err(CompactError::ApplyStopped(fault)) => Stopped::Apply(fault),
-        Err(CompactError::Flush(error)) => stopped(error),
-    };
-    Err(AdminError::Stopped(stopped))
 }
 
 /// Opens the snapshot that the node has now, for whoever takes a backup.

@@ -36,6 +36,7 @@ pub(super) fn page(status: &HostStatus) -> String {
         .field("transferring", maybe(node.transferring))
         .field("log_fill_percent", status.log_fill_percent)
         .field("flushes", status.storage.flushes)
+        .field("failed_snapshots", status.failed_snapshots)
         .field("waiting", status.waiting)
         .field("longest_turn_micros", status.longest_turn.as_micros())
         .field("peers", list(peers));

@@ -57,6 +57,8 @@ impl Page {
         self.gauge("raft_waiting", "Commands and reads that wait.", status.waiting);
         let longest = status.longest_turn.as_secs_f64();
         self.gauge("raft_longest_turn_seconds", "How long it once heard nobody.", longest);
+        let failed = status.failed_snapshots;
+        self.counter("raft_snapshots_failed_total", "Snapshots that came to nothing.", failed);
         if !node.peers.is_empty() {
             self.head("raft_peer_matched_index", "gauge", "The last entry that a follower holds.");
             for peer in &node.peers {

@@ -11,7 +11,7 @@
 //!
 //! - `files`, `error`: the seam below, and what is told when it fails;
 //! - `sector`, `batch`, `item`: how bytes are laid out;
-//! - `ballot`, `snapshot`: the files beside the log;
+//! - `ballot`, `snapshot`, `sheet`: the files beside the log;
 //! - `runs`, `terms`, `fold`, `look`: what the bytes amount to;
 //! - `write`, `journal`, `flusher`, `open`: how they come there, in which order, by whom;
 //! - `inspect`: what a person may want to know of them.
@@ -29,6 +29,7 @@ mod look;
 mod open;
 mod runs;
 pub(crate) mod sector;
+mod sheet;
 mod snapshot;
 mod terms;
 mod write;
@@ -42,6 +43,7 @@ use self::item::{Gap, State};
 use self::journal::{Job, Tidying};
 use self::look::Look;
 use self::sector::SECTOR_BYTES;
+pub use self::sheet::WalSheet;
 use self::snapshot::{Content, Stage, Window};
 use self::terms::Terms;
 use crate::storage::{HostStorage, StorageCounters};
@@ -309,6 +311,20 @@ impl Storage for Wal {
 }
 
 impl HostStorage for Wal {
+    type Sheet = WalSheet;
+
+    fn sheet(&mut self) -> WalSheet {
+        let number = self.next_number;
+        self.next_number += 1;
+        WalSheet::new(Arc::clone(&self.files), number)
+    }
+
+    fn place(&mut self, sheet: WalSheet) -> Result<(), WalError> {
+        self.check()?;
+        let put = self.put(sheet);
+        self.last_word(put)
+    }
+
     fn on_flushed(&mut self, wake: Box<dyn Fn() + Send>) {
         Self::on_flushed(self, wake);
     }

@@ -47,12 +47,26 @@ pub(super) struct Content {
 impl Content {
     /// A new stage.
     pub(super) fn create(files: &dyn Files, of: Numbered) -> Result<Self, WalError> {
-        let name = name(STAGE, of.number);
+        let mut content = Self::begin(files, of.number)?;
+        content.name(of.snapshot)?;
+        Ok(content)
+    }
+
+    /// A new stage that does not say yet what for.
+    pub(super) fn begin(files: &dyn Files, number: u64) -> Result<Self, WalError> {
+        let name = name(STAGE, number);
         let file = files.create(&name).map_err(WalError::of("create", &name))?;
+        Ok(Self { of: Numbered { number, snapshot: Snapshot::NONE }, file, name })
+    }
+
+    /// Has it say which snapshot it is.
+    pub(super) fn name(&mut self, snapshot: Snapshot) -> Result<(), WalError> {
+        let of = Numbered { snapshot, ..self.of };
         let head = sector::write(sector::SNAPSHOT, &of);
         let head = head.ok_or(WalError::BadRecord("a snapshot of no sensible size"))?;
-        file.write_at(0, &head).map_err(WalError::of("write", &name))?;
-        Ok(Self { of, file, name })
+        self.file.write_at(0, &head).map_err(WalError::of("write", &self.name))?;
+        self.of = of;
+        Ok(())
     }
 
     /// The file of that number under either name, if there is one and it says so itself.
@@ -92,6 +106,14 @@ impl Content {
     /// Reads it from its first byte to its last, whatever becomes of its name meanwhile.
     pub(super) const fn reader(self) -> Reader {
         Reader { content: self, at: 0 }
+    }
+
+    pub(super) fn remove(&self, files: &dyn Files) -> io::Result<()> {
+        files.remove(&self.name)
+    }
+
+    pub(super) fn sync(&self) -> Result<(), WalError> {
+        self.file.sync().map_err(WalError::of("sync", &self.name))
     }
 
     pub(super) fn write(&self, offset: u32, bytes: &[u8]) -> Result<(), WalError> {

@@ -4,6 +4,7 @@ use super::Wal;
 use super::error::WalError;
 use super::item::{self, Held, Item, Numbered};
 use super::journal::{Tidying, push_state};
+use super::sheet::WalSheet;
 use super::snapshot::{Content, Stage};
 use super::terms::Terms;
 use raft_core::{Ballot, Entries, Record, Snapshot};
@@ -62,10 +63,25 @@ impl Wal {
         pushed.ok_or(TOO_LONG)
     }
 
-    fn begin_stage(&mut self, snapshot: Snapshot) -> Result<(), WalError> {
+    /// What another thread has written is the stage now. The log hears of it when it counts.
+    pub(super) fn put(&mut self, sheet: WalSheet) -> Result<(), WalError> {
+        self.found = None;
+        let stage = sheet.into_stage();
+        let stage = stage.ok_or(WalError::BadRecord("a sheet that is not finished"))?;
+        self.drop_stage();
+        self.pending.named = true;
+        self.stage = Some(stage);
+        Ok(())
+    }
+
+    fn drop_stage(&mut self) {
         if let Some(before) = self.stage.take() {
             self.pending.after.push(Tidying::DropStage(before.content.of.number));
         }
+    }
+
+    fn begin_stage(&mut self, snapshot: Snapshot) -> Result<(), WalError> {
+        self.drop_stage();
         let of = Numbered { number: self.next_number, snapshot };
         self.next_number += 1;
         let content = Content::create(&*self.files, of)?;

@@ -1,7 +1,7 @@
 //! Storage that finishes when it is told to, and fails when it is told to, around a real one.
 
-use raft_core::{MemoryStorageError, Part, Record, Storage};
-use raft_std::{HostStorage, Memory};
+use raft_core::{MemoryStorageError, Part, Record, Snapshot, Storage};
+use raft_std::{HostStorage, Memory, MemorySheet, Sheet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +14,12 @@ pub struct Disk {
     begun: bool,
 }
 
+/// A snapshot on its way to it.
+pub struct DiskSheet {
+    sheet: MemorySheet,
+    control: Arc<Control>,
+}
+
 /// What becomes of syncs.
 #[derive(Default)]
 pub struct Control(Mutex<State>);
@@ -22,6 +28,8 @@ pub struct Control(Mutex<State>);
 struct State {
     held: bool,
     fails: bool,
+    /// How many sheets can't be written any more.
+    full: u32,
     sync_time: Duration,
     wake: Option<Box<dyn Fn() + Send>>,
 }
@@ -51,8 +59,30 @@ impl Control {
         self.0.lock().unwrap().fails = true;
     }
 
+    /// So many sheets find no room.
+    pub fn fill(&self, sheets: u32) {
+        self.0.lock().unwrap().full = sheets;
+    }
+
     pub fn take_so_long(&self, time: Duration) {
         self.0.lock().unwrap().sync_time = time;
+    }
+}
+
+impl Sheet for DiskSheet {
+    type Error = MemoryStorageError;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.sheet.write(bytes)
+    }
+
+    fn finish(&mut self, snapshot: Snapshot) -> Result<(), Self::Error> {
+        let mut state = self.control.0.lock().unwrap();
+        if state.full > 0 {
+            state.full -= 1;
+            return Err(MemoryStorageError::StageFull);
+        }
+        self.sheet.finish(snapshot)
     }
 }
 
@@ -86,6 +116,16 @@ impl Storage for Disk {
 }
 
 impl HostStorage for Disk {
+    type Sheet = DiskSheet;
+
+    fn sheet(&mut self) -> DiskSheet {
+        DiskSheet { sheet: self.memory.sheet(), control: Arc::clone(&self.control) }
+    }
+
+    fn place(&mut self, sheet: DiskSheet) -> Result<(), Self::Error> {
+        self.memory.place(sheet.sheet)
+    }
+
     fn on_flushed(&mut self, wake: Box<dyn Fn() + Send>) {
         self.control.0.lock().unwrap().wake = Some(wake);
     }

@@ -12,7 +12,7 @@ pub type Member = Node<Vec<u8>, Wal, Heard>;
 const LOG_BYTES: usize = 1024;
 
 /// The numbers that it was told, in their order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Heard(pub Vec<u64>);
 
 impl Machine for Heard {

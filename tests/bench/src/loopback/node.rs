@@ -22,7 +22,7 @@ const LOG_BYTES: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Counts the values that it was given.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tally(u64);
 
 impl Machine for Tally {
