@@ -45,9 +45,21 @@ impl Ticks {
     }
 }
 
+/// The time at this moment, from some beginning on.
+#[cfg(not(test))]
+pub(crate) fn now() -> Duration {
+    system_now()
+}
+
+/// The same, unless a test has a time of its own in this thread.
+#[cfg(test)]
+pub(crate) fn now() -> Duration {
+    own::now().unwrap_or_else(system_now)
+}
+
 /// The time since the machine was started, its sleep included.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn now() -> Duration {
+fn system_now() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
 }
@@ -55,10 +67,31 @@ pub(crate) fn now() -> Duration {
 /// The time since this was asked first. macOS and Windows count their sleep here, or don't: a node
 /// that must not serve a lease after one has leases off.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn now() -> Duration {
+fn system_now() -> Duration {
     use std::{sync::OnceLock, time::Instant};
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(test)]
+pub(crate) mod own {
+    //! A time that goes on only when a test says so.
+
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    thread_local! {
+        static NOW: Cell<Option<Duration>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn now() -> Option<Duration> {
+        NOW.get()
+    }
+
+    /// So much passes at once, in this thread.
+    pub(crate) fn pass(time: Duration) {
+        NOW.set(Some(NOW.get().unwrap_or_default() + time));
+    }
 }
 
 #[cfg(test)]

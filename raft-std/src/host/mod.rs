@@ -157,7 +157,16 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             self.tended = now;
             self.links.tend();
         }
-        self.links.receive(|frame| self.node.receive(frame));
+        let Self { links, node, ticks, .. } = self;
+        links.receive(|frame| {
+            // A leader that is heard is promised the time from now on, and not from when this turn
+            // began: the thread may have stood still, and datagrams have come, since then.
+            match ticks.take(clock::now()) {
+                0 => {}
+                over => node.advance(over),
+            }
+            node.receive(frame);
+        });
         self.take_requests()?;
         // Commands that found no room find some behind a snapshot.
         self.saving.go_on(&mut self.node, &self.shared.waker)?;
@@ -362,3 +371,6 @@ pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "nothing that can be read".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
