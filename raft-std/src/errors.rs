@@ -89,8 +89,6 @@ pub enum ReadError {
     Busy,
     /// In all that time no leader said what may be read.
     Unanswered,
-    /// The lease ended while the machine was read: ask again.
-    LeaseEnded,
     /// The reader itself panicked.
     Panicked,
     /// The server has stopped.
@@ -189,7 +187,6 @@ impl fmt::Display for ReadError {
         match self {
             Self::Busy => write!(f, "too many reads wait here"),
             Self::Unanswered => write!(f, "no leader answered in time"),
-            Self::LeaseEnded => write!(f, "the lease ended meanwhile"),
             Self::Panicked => write!(f, "the reader panicked"),
             Self::Stopped(why) => write!(f, "the server has stopped: {why}"),
         }

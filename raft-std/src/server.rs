@@ -6,7 +6,7 @@
 use crate::HostMachine;
 use crate::backup::Opened;
 use crate::errors::{AdminError, ProposeError, ReadError, Stopped};
-use crate::host::{Command, HostStatus, Read, ReadJob, Request, Seen, Shared};
+use crate::host::{Command, HostStatus, Read, ReadJob, Request, Shared};
 use crate::setup::Setup;
 use crate::slot::{Answer, Outcome, slot};
 use crate::ticket::{Reading, Ticket};
@@ -124,13 +124,7 @@ impl<M: HostMachine> Server<M> {
         let until = Instant::now() + self.patience;
         let look = Box::new(move |machine: &M| {
             let seen = catch_unwind(AssertUnwindSafe(|| reader(machine)));
-            Box::new(move |counts: bool| {
-                answer.give(match seen {
-                    Ok(seen) if counts => Ok(seen),
-                    Ok(_) => Err(ReadError::LeaseEnded),
-                    Err(_) => Err(ReadError::Panicked),
-                });
-            }) as Seen
+            answer.give(seen.map_err(|_| ReadError::Panicked));
         });
         self.shared.ask(Request::Read(ReadJob { how, look, until, _place: place }));
         reading

@@ -15,7 +15,7 @@ use self::proposals::Proposals;
 use self::reads::Reads;
 use self::saving::Saving;
 pub use self::shared::Read;
-pub(crate) use self::shared::{Command, ReadJob, Request, Seen, Shared};
+pub(crate) use self::shared::{Command, ReadJob, Request, Shared};
 use crate::HostMachine;
 use crate::backup::Opened;
 use crate::clock::{self, Ticks};
@@ -172,7 +172,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         self.saving.go_on(&mut self.node, &self.shared.waker)?;
         self.changes.begin(&mut self.node);
         self.proposals.offer(&mut self.node);
-        self.reads.ask(&mut self.node);
+        self.reads.ask(&mut self.node, &self.ticks);
         self.begin_flush()?;
         // Appends and heartbeats, while storage works.
         self.transmit();
@@ -184,7 +184,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             self.node.announce();
             self.transmit();
         }
-        self.reads.settle(&mut self.node, &self.ticks);
+        self.reads.settle(&mut self.node);
         self.changes.settle(&self.node);
         self.tell_events()
     }

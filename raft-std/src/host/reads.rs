@@ -23,8 +23,6 @@ pub(crate) struct Reads<M> {
 /// Those that wait for one answer.
 struct Asked<M> {
     ticket: ReadTicket,
-    /// Whether a lease is what allows them.
-    lease: bool,
     jobs: Vec<ReadJob<M>>,
 }
 
@@ -49,7 +47,7 @@ impl<M: HostMachine> Reads<M> {
     }
 
     /// Asks for what waits.
-    pub(crate) fn ask<S: HostStorage>(&mut self, node: &mut HostNode<S, M>) {
+    pub(crate) fn ask<S: HostStorage>(&mut self, node: &mut HostNode<S, M>, ticks: &Ticks) {
         self.due = false;
         if self.queue.is_empty() {
             return;
@@ -57,19 +55,23 @@ impl<M: HostMachine> Reads<M> {
         let now = Instant::now();
         let due = std::mem::take(&mut self.queue).into_iter().filter(|job| job.until > now);
         let (stale, rest): (Vec<_>, Vec<_>) = due.partition(|job| job.how == Read::Stale);
-        stale.into_iter().for_each(|job| look(job, machine(node), || true));
+        stale.into_iter().for_each(|job| (job.look)(machine(node)));
         let (leased, mut rest): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|job| job.how == Read::Lease);
         if !leased.is_empty() {
             match node.read_lease() {
-                Ok(ticket) => self.asked.push(Asked { ticket, lease: true, jobs: leased }),
+                // The thread may have stood still since it took the time. If no tick is over, no
+                // other node led by now, however late the machine comes so far.
+                Ok(ticket) if ticks.is_current(clock::now()) => {
+                    self.asked.push(Asked { ticket, jobs: leased });
+                }
                 // Without a lease they are like all others.
-                Err(_) => rest.extend(leased),
+                _ => rest.extend(leased),
             }
         }
         if !rest.is_empty() {
             match node.read() {
-                Ok(ticket) => self.asked.push(Asked { ticket, lease: false, jobs: rest }),
+                Ok(ticket) => self.asked.push(Asked { ticket, jobs: rest }),
                 // As many questions are on their way as may be: these share the next.
                 Err(_) => self.queue = rest,
             }
@@ -77,24 +79,20 @@ impl<M: HostMachine> Reads<M> {
     }
 
     /// Has those look whose time has come.
-    pub(crate) fn settle<S: HostStorage>(&mut self, node: &mut HostNode<S, M>, ticks: &Ticks) {
+    pub(crate) fn settle<S: HostStorage>(&mut self, node: &mut HostNode<S, M>) {
         while let Some(outcome) = node.poll_read() {
             let (ReadOutcome::Ready(ticket) | ReadOutcome::Failed(ticket, _)) = outcome;
             let Some(place) = self.asked.iter().position(|asked| asked.ticket == ticket) else {
                 continue;
             };
-            let Asked { lease, jobs, .. } = self.asked.swap_remove(place);
+            let Asked { jobs, .. } = self.asked.swap_remove(place);
             // What comes back, or had to wait for a question to be settled.
             self.due = true;
             if let ReadOutcome::Failed(..) = outcome {
                 self.queue.extend(jobs);
                 continue;
             }
-            // A process that was stopped in between must not show what is old by now. No tick may
-            // have passed since the lease was looked at, and what was seen before that is asked
-            // for counts.
-            let is_held = || !lease || ticks.is_current(clock::now());
-            jobs.into_iter().for_each(|job| look(job, machine(node), is_held));
+            jobs.into_iter().for_each(|job| (job.look)(machine(node)));
         }
         self.due &= !self.queue.is_empty();
     }
@@ -102,9 +100,4 @@ impl<M: HostMachine> Reads<M> {
 
 fn machine<S: HostStorage, M: HostMachine>(node: &HostNode<S, M>) -> &M {
     &node.machine().inner().0
-}
-
-fn look<M>(job: ReadJob<M>, machine: &M, counts: impl Fn() -> bool) {
-    let seen = (job.look)(machine);
-    seen(counts());
 }

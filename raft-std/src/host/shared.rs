@@ -66,14 +66,11 @@ pub(crate) struct Command<O> {
 /// Somebody who wants to look at the machine.
 pub(crate) struct ReadJob<M> {
     pub(crate) how: Read,
-    /// Looks, and gives what then says what was seen, unless that was in vain.
-    pub(crate) look: Box<dyn FnOnce(&M) -> Seen + Send>,
+    /// Looks, and says what was seen.
+    pub(crate) look: Box<dyn FnOnce(&M) + Send>,
     pub(crate) until: Instant,
     pub(crate) _place: Place,
 }
-
-/// Passes on what was seen, if it is told that it counts.
-pub(crate) type Seen = Box<dyn FnOnce(bool)>;
 
 /// What a read may rely on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

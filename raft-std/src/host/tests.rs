@@ -229,3 +229,43 @@ fn a_leader_is_heard_when_its_datagram_is_looked_at_and_not_before() {
     hosts[1].turn();
     assert_eq!(hosts[1].host.node.leader(), Some(leader));
 }
+
+#[test]
+fn a_lease_that_ended_while_the_thread_stood_still_shows_nothing_old_even_later() {
+    let mut hosts = led();
+    // What the others have made durable is committed, and the leader has not applied it.
+    hosts[0].knobs.holds.store(true, Ordering::Relaxed);
+    let first = hosts[0].server.begin(&5);
+    for _ in 0..10 {
+        pass(TICK);
+        hosts.iter_mut().for_each(One::turn);
+    }
+    let status = hosts[0].host.node.status();
+    assert!(status.committed > status.applied && first.poll().is_none());
+    // Its thread stands still. Meanwhile another one leads and does more, and then somebody reads.
+    let others = Arc::new(Mutex::new(hosts.split_off(1)));
+    let reading = Arc::<Mutex<Option<Reading<Total, u64>>>>::default();
+    let server = Arc::clone(&hosts[0].server);
+    let (busy, read) = (Arc::clone(&others), Arc::clone(&reading));
+    *hosts[0].knobs.after.lock().unwrap() = Some(Box::new(move || {
+        let mut others = busy.lock().unwrap();
+        until(&mut others, |others| others.iter().any(One::leads));
+        let leader = others.iter().position(One::leads).unwrap();
+        let second = others[leader].server.begin(&7);
+        until(&mut others, |_| matches!(second.poll(), Some(Ok(12))));
+        *read.lock().unwrap() = Some(server.begin_read(Read::Lease, |total| total.0));
+    }));
+    hosts[0].turn();
+    // Now it has on disk what it had committed.
+    hosts[0].knobs.holds.store(false, Ordering::Relaxed);
+    hosts[0].turn();
+    hosts.append(&mut others.lock().unwrap());
+    let reading = reading.lock().unwrap().take().unwrap();
+    let seen = Mutex::new(None);
+    until(&mut hosts, |_| {
+        let mut seen = seen.lock().unwrap();
+        *seen = seen.take().or_else(|| reading.poll());
+        seen.is_some()
+    });
+    assert_eq!(seen.into_inner().unwrap(), Some(Ok(12)));
+}
