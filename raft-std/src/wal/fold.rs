@@ -78,8 +78,16 @@ impl Fold {
     fn apply(&mut self, item: &Item, run: Option<Run>) {
         self.state.take(item);
         match *item {
-            Item::Entries { .. } => run.into_iter().for_each(|run| self.runs.push(run)),
-            Item::Base(base) => self.runs.cut_below(base.index),
+            Item::Entries { .. } => {
+                if let Some(run) = run {
+                    self.state.last = run.last.index;
+                    self.runs.push(run);
+                }
+            }
+            Item::Base(base) => {
+                self.state.last = self.state.last.max(base.index);
+                self.runs.cut_below(base.index);
+            }
             Item::Stage(_) => self.marks.clear(),
             Item::Held(held) => self.marks.push(held),
             Item::Snapshot { restarts, .. } => {

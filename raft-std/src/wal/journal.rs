@@ -160,6 +160,11 @@ impl Journal {
         if renamed { self.sync_names() } else { Ok(()) }
     }
 
+    /// Appends a batch once more. No file goes: what can't be read of one is still to be told.
+    pub(super) fn append_copy(&mut self, job: Job) -> Result<(), WalError> {
+        self.append(job.items, job.repeats, &job.before, job.highest)
+    }
+
     /// Appends a batch without items.
     pub(super) fn append_seal(&mut self, before: &(State, Vec<Gap>)) -> Result<(), WalError> {
         self.append(vec![0; HEAD_BYTES], None, before, Index::ZERO)

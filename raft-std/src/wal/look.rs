@@ -5,7 +5,7 @@ use super::batch::{self, Batch};
 use super::error::WalError;
 use super::files::{Files, read_all, read_up_to};
 use super::fold::Fold;
-use super::item::{Held, Item};
+use super::item::{Gap, Held, Item, State};
 use super::sector::{self, SECTOR_BYTES, Unfit};
 use super::snapshot::{self, Content};
 use raft_core::{Index, Loss, Position, Record, Snapshot};
@@ -56,6 +56,8 @@ pub(super) struct Look {
     pub(super) end: usize,
     pub(super) last: Option<LastBatch>,
     pub(super) fold: Fold,
+    /// What the log says that there is, whether it is there or not.
+    told: State,
     pub(super) snapshot: Option<Content>,
     pub(super) stage: Option<(Content, Held)>,
     /// What the node has to be told.
@@ -76,12 +78,14 @@ impl Look {
             end: SECTOR_BYTES,
             last: None,
             fold: Fold::default(),
+            told: State::default(),
             snapshot: None,
             stage: None,
             loss: None,
         };
         look.read_log(files)?;
         look.find_ballot();
+        look.told = look.fold.state;
         if look.loss != Some(Loss::Ballot) {
             look.find_snapshot(files)?;
             look.settle();
@@ -204,7 +208,7 @@ impl Look {
         let Fold { state, runs, .. } = &mut self.fold;
         let whole = runs.settle(state.base);
         let last = state.snapshot.map_or(Snapshot::NONE, |of| of.snapshot).last;
-        if !whole || !runs.hold(state.base, last) {
+        if !whole || runs.last(state.base).index < state.last || !runs.hold(state.base, last) {
             self.loss = Some(Loss::Entries);
         }
         if self.loss.is_some() && !runs.hold(state.base, last) {
@@ -227,6 +231,13 @@ impl Look {
             self.stage = Some((content, held));
         }
         Ok(())
+    }
+
+    /// What a file that begins here has to say of those before it. A loss stays one, at each start,
+    /// until the node has said that it knows: what is left is not passed off as all there was.
+    pub(super) fn before(&self) -> (State, Vec<Gap>) {
+        let state = if self.loss.is_some() { self.told } else { self.fold.state };
+        (state, self.fold.known.clone())
     }
 
     /// Where the log begins.

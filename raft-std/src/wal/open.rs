@@ -43,12 +43,12 @@ pub(super) fn open(
 /// What may be in the memory of the operating system only is written once more, and durable before
 /// anything counts on it: a sync that failed before would not fail again.
 fn secure(journal: &mut Journal, look: &Look) -> Result<(), WalError> {
-    let before = (look.fold.state, look.fold.known.clone());
+    let before = look.before();
     if let Some(last) = &look.last
         && !last.is_seal
     {
         if last.number + 1 == look.fold.next {
-            journal.run(copy(last.from, &last.news(), &before))?;
+            journal.append_copy(copy(last.from, &last.news(), &before))?;
         }
         journal.append_seal(&before)?;
     }

@@ -262,3 +262,49 @@ fn a_loss_is_told_until_the_node_knows_and_a_later_one_again() {
     let found = Held::found(&mut open(&disk).expect("it opens")).expect("it reads");
     assert_eq!((found.loss, found.ballot), (Some(Loss::Entries), ballot(3, 2)));
 }
+
+/// Opens it again and again, and nobody says that the node knows.
+fn is_told_at_each_start(disk: &Disk, what: &str) {
+    for start in 0..3 {
+        let found = Held::found(&mut open(disk).expect("it opens")).expect("it reads");
+        assert_eq!(found.loss, Some(Loss::Entries), "{what}, start {start}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_told_until_the_node_knows() {
+    let scene = Scene::new();
+    for name in scene.disk.names() {
+        if name.starts_with("log") || name.starts_with("snapshot") {
+            let disk = scene.disk.copy();
+            disk.remove(&name);
+            is_told_at_each_start(&disk, &name);
+        }
+    }
+}
+
+#[test]
+fn entries_are_missed_though_none_follow_them() {
+    let disk = Disk::default();
+    let mut wal = open(&disk).expect("a blank disk");
+    format_founder(&mut wal);
+    let mut held = Held { formatted: true, ..Held::default() };
+    for _ in 0..3 {
+        let entries = entry(&held, 1, 20);
+        flush(&mut wal, &mut held, &[entries]);
+    }
+    // Elections, until there is another file.
+    for term in 2.. {
+        flush(&mut wal, &mut held, &[Written::Ballot(ballot(term, 0))]);
+        if disk.names().iter().filter(|name| name.starts_with("log")).count() > 1 {
+            break;
+        }
+    }
+    drop(wal);
+    let first = "log-0000000000000001";
+    let (gone, rotten) = (disk.copy(), disk.copy());
+    gone.remove(first);
+    is_told_at_each_start(&gone, "gone");
+    rotten.change(first, |bytes| bytes[SECTOR_BYTES..].fill(0));
+    is_told_at_each_start(&rotten, "rotten");
+}
