@@ -67,11 +67,13 @@ pub struct Directory {
 impl Directory {
     /// The directory of that name, which is made if there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            fs::create_dir_all(path)?;
-            if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-                sync_names(parent)?;
-            }
+        let is_made = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
+        let made: Vec<_> = path.ancestors().take_while(is_made).collect();
+        fs::create_dir_all(path)?;
+        // Each of the names that are new stands in the directory above it.
+        for name in made {
+            let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+            sync_names(above.unwrap_or(Path::new(".")))?;
         }
         Ok(Self { path: path.to_owned(), writes: true, lock: Mutex::new(None) })
     }
