@@ -96,11 +96,18 @@ impl<T> Waiting<T> {
         self.0.lock().take()
     }
 
-    /// Has this called by whoever answers, or at once if there is an answer already.
+    /// Has this called by whoever answers, or at once if there is an answer already; behind what
+    /// was left to be called before.
     pub(crate) fn call(&self, call: Call) {
         let mut state = self.0.lock();
         if matches!(state.content, Content::Nothing) {
-            state.call = Some(call);
+            state.call = Some(match state.call.take() {
+                None => call,
+                Some(before) => Box::new(move || {
+                    before();
+                    call();
+                }),
+            });
         } else {
             drop(state);
             call();
@@ -219,6 +226,18 @@ mod tests {
             let expected = if lost { Outcome::Dropped } else { Outcome::Given(7) };
             assert_eq!(waiting.poll(), Some(expected));
         }
+    }
+
+    #[test]
+    fn everyone_who_left_a_call_is_called() {
+        let (answer, waiting) = slot();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        for number in 0..3 {
+            let called = Arc::clone(&calls);
+            waiting.call(Box::new(move || called.lock().unwrap().push(number)));
+        }
+        answer.give(7);
+        assert_eq!(*calls.lock().unwrap(), [0, 1, 2]);
     }
 
     #[test]
