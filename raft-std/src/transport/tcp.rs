@@ -15,11 +15,12 @@ use super::mailbox::Mailbox;
 use super::{Transport, Unsent};
 use crate::waker::Waker;
 use raft_core::NodeId;
+use rustix::fd::AsFd;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const DATAGRAM_BYTES_MAX: usize = 70_000;
 const WAITING_MAX: usize = 1024;
 /// For how long a connection may take to come about, or to take something.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How many callers may be about to say who they are.
+const STRANGERS_MAX: usize = 64;
 /// For how long nobody dials again after it did not work.
 const REST: Duration = Duration::from_millis(100);
 
@@ -45,22 +48,26 @@ pub struct Tcp {
 }
 
 /// What all threads of one transport see.
-#[derive(Default)]
 struct Common {
     mailbox: Mailbox,
     closing: AtomicBool,
+    /// Wakes whoever listens.
+    listening: Waker,
+    /// How many callers have not said yet who they are.
+    greeting: AtomicUsize,
     strangers: AtomicU64,
     /// Whoever may be called: where it is, as it was configured.
     addresses: Mutex<Vec<(NodeId, String)>>,
-    /// Every open connection, by a copy to close it with.
-    open: Mutex<Vec<(u64, TcpStream)>>,
+    /// Every open connection, by a copy to close it with, and of which peer it is, if it called.
+    open: Mutex<Vec<(u64, TcpStream, Option<NodeId>)>>,
 }
 
 impl Tcp {
     /// Listens at this address, `host:port`, for this node.
     pub fn bind(id: NodeId, address: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
-        let (address, common) = (listener.local_addr()?, Arc::default());
+        listener.set_nonblocking(true)?;
+        let (address, common) = (listener.local_addr()?, Arc::new(Common::new()?));
         let (peers, threads) = (Vec::new(), Vec::new());
         Ok(Self { id, listener: Some(listener), address, peers, threads, common, dropped: 0 })
     }
@@ -138,13 +145,10 @@ impl Drop for Tcp {
         self.common.mailbox.close();
         self.common.closing.store(true, Ordering::SeqCst);
         self.peers.clear();
-        for (_, stream) in self.common.open.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (_, stream, _) in self.common.open().iter() {
             stream.shutdown(Shutdown::Both).ok();
         }
-        if self.listener.is_none() {
-            // Whoever listens wakes up for one more call, and sees that it is to end.
-            TcpStream::connect_timeout(&Common::reachable(self.address), PATIENCE).ok();
-        }
+        self.common.listening.wake();
         for thread in self.threads.drain(..) {
             // It has said on its own what went wrong, if anything.
             thread.join().ok();
@@ -153,6 +157,18 @@ impl Drop for Tcp {
 }
 
 impl Common {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            mailbox: Mailbox::default(),
+            closing: AtomicBool::default(),
+            listening: Waker::new()?,
+            greeting: AtomicUsize::default(),
+            strangers: AtomicU64::default(),
+            addresses: Mutex::default(),
+            open: Mutex::default(),
+        })
+    }
+
     fn learn(&self, peer: NodeId, address: &str) {
         let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(id, _)| *id != peer);
@@ -172,29 +188,33 @@ impl Common {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Where whoever listens can be called, to wake it up.
-    fn reachable(mut address: SocketAddr) -> SocketAddr {
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        address
-    }
-
     /// Remembers a connection for as long as `work` has it, so that it can be closed meanwhile.
-    fn with(&self, stream: TcpStream, work: impl FnOnce(TcpStream)) {
+    fn with(&self, stream: TcpStream, work: impl FnOnce(TcpStream, u64)) {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let Ok(copy) = stream.try_clone() else { return };
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push((number, copy));
+        self.open().push((number, copy, None));
         // Looked at after it is in the list, so that one of both closes it.
         if !self.is_closing() {
-            work(stream);
+            work(stream, number);
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(other, _)| *other != number);
+        self.open().retain(|(other, ..)| *other != number);
+    }
+
+    /// A peer has called. It has one connection, and where it opens another the one before is
+    /// dead, though nothing may ever come to say so.
+    fn called(&self, number: u64, peer: NodeId) {
+        for (other, stream, of) in self.open().iter_mut() {
+            if *other == number {
+                *of = Some(peer);
+            } else if *of == Some(peer) {
+                stream.shutdown(Shutdown::Both).ok();
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<(u64, TcpStream, Option<NodeId>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,39 +222,93 @@ impl Common {
 fn listen(listener: &TcpListener, common: &Arc<Common>) {
     thread::scope(|scope| {
         while !common.is_closing() {
-            let Ok((stream, caller)) = listener.accept() else {
-                thread::sleep(REST);
+            let (stream, caller) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    common.listening.sleep(&[listener.as_fd()], None);
+                    continue;
+                }
+                Err(_) => {
+                    thread::sleep(REST);
+                    continue;
+                }
+            };
+            // Each takes a thread and memory before anybody knows who it is.
+            let Some(greeting) = Greeting::begin(common) else {
+                common.strangers.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            let hear = move || common.with(stream, |stream| drop(hear(stream, caller, common)));
-            if thread::Builder::new()
-                .name("raft-hear".to_owned())
-                .spawn_scoped(scope, hear)
-                .is_err()
-            {
+            let take = move || {
+                common.with(stream, |stream, number| {
+                    take(stream, number, caller, greeting);
+                });
+            };
+            let name = thread::Builder::new().name("raft-hear".to_owned());
+            if name.spawn_scoped(scope, take).is_err() {
                 log::error!("no thread to hear {caller}");
             }
         }
     });
 }
 
-/// Takes datagrams from one caller until it is gone.
-fn hear(stream: TcpStream, caller: SocketAddr, common: &Common) -> io::Result<()> {
-    let (mut greeting, mut id, mut length) = ([0; 4], [0], [0; 4]);
+/// A caller of whom nobody knows yet who it is: one of a few.
+struct Greeting<'a>(&'a Common);
+
+impl<'a> Greeting<'a> {
+    fn begin(common: &'a Common) -> Option<Self> {
+        let before = common.greeting.fetch_add(1, Ordering::SeqCst);
+        // Made first, so that one too many leaves again.
+        Some(Self(common)).filter(|_| before < STRANGERS_MAX)
+    }
+}
+
+impl Drop for Greeting<'_> {
+    fn drop(&mut self) {
+        self.0.greeting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Hears a caller out, if it is a peer.
+fn take(stream: TcpStream, number: u64, caller: SocketAddr, greeting: Greeting<'_>) {
+    let common = greeting.0;
+    let greeted = greet(&stream, caller, common);
+    drop(greeting);
+    match greeted {
+        Ok(Some(peer)) => {
+            common.called(number, peer);
+            // That it is gone is no news: it calls again.
+            hear(stream, peer, common).ok();
+        }
+        Ok(None) => {
+            common.strangers.fetch_add(1, Ordering::Relaxed);
+            if !common.is_closing() {
+                log::warn!("a call from {caller}, who is no peer, is not taken");
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+/// Which peer a caller is.
+fn greet(
+    mut stream: &TcpStream,
+    caller: SocketAddr,
+    common: &Common,
+) -> io::Result<Option<NodeId>> {
+    let (mut greeting, mut id) = ([0; 4], [0]);
+    stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut stream = BufReader::with_capacity(DATAGRAM_BYTES_MAX, stream);
     stream.read_exact(&mut greeting)?;
     stream.read_exact(&mut id)?;
     let peer = NodeId(id[0]);
-    if greeting != *GREETING || !common.is_at(peer, caller) {
-        common.strangers.fetch_add(1, Ordering::Relaxed);
-        if !common.is_closing() {
-            log::warn!("a call from {caller}, who is no peer, is not taken");
-        }
-        return Ok(());
-    }
-    stream.get_ref().set_read_timeout(None)?;
-    let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
+    Ok(Some(peer).filter(|peer| greeting == *GREETING && common.is_at(*peer, caller)))
+}
+
+/// Takes datagrams from a peer until it is gone.
+fn hear(stream: TcpStream, peer: NodeId, common: &Common) -> io::Result<()> {
+    stream.set_read_timeout(None)?;
+    let mut stream = BufReader::with_capacity(DATAGRAM_BYTES_MAX, stream);
+    let (mut length, mut datagram) = ([0; 4], vec![0; DATAGRAM_BYTES_MAX]);
     loop {
         stream.read_exact(&mut length)?;
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
@@ -249,7 +323,7 @@ fn hear(stream: TcpStream, caller: SocketAddr, common: &Common) -> io::Result<()
 fn speak(id: NodeId, address: &str, datagrams: &Receiver<Vec<u8>>, common: &Common) {
     while let Ok(first) = datagrams.recv() {
         match dial(address) {
-            Ok(stream) => common.with(stream, |stream| {
+            Ok(stream) => common.with(stream, |stream, _| {
                 if let Err(error) = pass_on(id, stream, first, datagrams)
                     && !common.is_closing()
                 {
@@ -361,5 +435,42 @@ mod tests {
             assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
         }
         assert_eq!(two.strangers(), 2);
+    }
+
+    #[test]
+    fn a_peer_that_calls_again_ends_its_call_of_before() {
+        let waker = Waker::new().unwrap();
+        let mut two = Tcp::bind(NodeId(2), "127.0.0.1:0").unwrap().peer(NodeId(1), "127.0.0.1:1");
+        two.start(&waker).unwrap();
+        let call = || {
+            let mut stream = TcpStream::connect(two.local_address()).unwrap();
+            stream.write_all(b"raft\x01\x01\0\0\0!").unwrap();
+            stream
+        };
+        let mut first = call();
+        let mut heard = Vec::new();
+        while heard.is_empty() {
+            waker.sleep(&[], None);
+            heard.extend(two.common.mailbox.take());
+        }
+        let _second = call();
+        first.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        assert_eq!(first.read(&mut [0]).unwrap(), 0, "closed from the other end");
+    }
+
+    #[test]
+    fn strangers_who_say_nothing_are_not_many() {
+        let waker = Waker::new().unwrap();
+        let mut two = Tcp::bind(NodeId(2), "127.0.0.1:0").unwrap();
+        two.start(&waker).unwrap();
+        let callers: Vec<_> = (0..STRANGERS_MAX + 8)
+            .map(|_| TcpStream::connect(two.local_address()).unwrap())
+            .collect();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while two.strangers() < 8 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(two.strangers() >= 8 && two.common.open().len() <= STRANGERS_MAX);
+        drop(callers);
     }
 }
