@@ -1,7 +1,7 @@
 //! Addresses of peers, which may be names whose address changes.
 //!
-//! A name is looked up when a server starts, and again while its peer is silent: by a thread of its
-//! own, because that may take as long as it likes.
+//! A name is looked up when a server starts. When it is learned of later, and while its peer is
+//! silent, a thread of its own looks it up, because that may take as long as it likes.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -34,8 +34,30 @@ impl Peer {
                 None
             }
         };
+        Self { address, ..Self::somewhere(name, six) }
+    }
+
+    /// The same without waiting: the address of a name is known some time after it is looked up,
+    /// and until then it is the one before.
+    pub(super) fn later(name: &str, six: bool, before: Option<SocketAddr>) -> Self {
+        let peer = Self { address: before, ..Self::somewhere(name, six) };
+        match name.parse::<SocketAddr>() {
+            Ok(_) => Self { address: resolve(name, six).ok(), ..peer },
+            Err(_) => {
+                peer.look_up();
+                peer
+            }
+        }
+    }
+
+    fn somewhere(name: &str, six: bool) -> Self {
         let (name, now) = (name.to_owned(), Instant::now());
-        Self { name, six, address, heard: now, looked_up: now, found: Arc::default() }
+        Self { name, six, address: None, heard: now, looked_up: now, found: Arc::default() }
+    }
+
+    /// Whether it is said to be there.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == name
     }
 
     pub(super) const fn address(&self) -> Option<SocketAddr> {
@@ -58,15 +80,19 @@ impl Peer {
         // An address that is written out does not change.
         if silent && self.name.parse::<SocketAddr>().is_err() {
             self.looked_up = now;
-            let (name, six, found) = (self.name.clone(), self.six, Arc::clone(&self.found));
-            let look_up = move || {
-                if let Ok(address) = resolve(&name, six) {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-                }
-            };
-            // Without a thread it is tried again later.
-            thread::Builder::new().name("raft-names".to_owned()).spawn(look_up).ok();
+            self.look_up();
         }
+    }
+
+    fn look_up(&self) {
+        let (name, six, found) = (self.name.clone(), self.six, Arc::clone(&self.found));
+        let look_up = move || {
+            if let Ok(address) = resolve(&name, six) {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+            }
+        };
+        // Without a thread it is tried again later.
+        thread::Builder::new().name("raft-names".to_owned()).spawn(look_up).ok();
     }
 }
 
@@ -97,6 +123,20 @@ mod tests {
         assert_eq!(resolve("[::1]:7000", true).unwrap().to_string(), "[::1]:7000");
         assert!(resolve("[::1]:7000", false).is_err());
         assert_eq!(resolve("localhost:7000", false).unwrap().port(), 7000);
+    }
+
+    #[test]
+    fn who_is_learned_of_later_is_looked_up_by_nobody_who_waits() {
+        let mut peer = Peer::later("localhost:7000", false, None);
+        assert!(peer.is_named("localhost:7000") && peer.address().is_none());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while peer.address().is_none() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+            peer.tend(Instant::now());
+        }
+        assert_eq!(peer.address().map(|address| address.port()), Some(7000));
+        let written = Peer::later("127.0.0.1:7000", true, None).address();
+        assert_eq!(written.unwrap().to_string(), "[::ffff:127.0.0.1]:7000");
     }
 
     #[test]

@@ -51,8 +51,15 @@ impl Udp {
 
     /// A peer and where it is, `host:port`.
     pub fn peer(mut self, id: NodeId, address: &str) -> Self {
-        self.learn(id, address);
+        let peer = Peer::new(address, self.six);
+        self.put(id, address, peer);
         self
+    }
+
+    /// One node is at one address: whoever was said to be there has made way for this one.
+    fn put(&mut self, id: NodeId, address: &str, peer: Peer) {
+        self.peers.retain(|(other, known)| *other != id && !known.is_named(address));
+        self.peers.push((id, peer));
     }
 
     /// The address of the socket.
@@ -75,8 +82,12 @@ impl Transport for Udp {
     }
 
     fn learn(&mut self, peer: NodeId, address: &str) -> bool {
-        self.peers.retain(|(id, _)| *id != peer);
-        self.peers.push((peer, Peer::new(address, self.six)));
+        // What is no news costs nobody the address that it has.
+        let known = self.peers.iter().find(|(id, _)| *id == peer).map(|(_, known)| known);
+        if !known.is_some_and(|known| known.is_named(address)) {
+            let before = known.and_then(Peer::address);
+            self.put(peer, address, Peer::later(address, self.six, before));
+        }
         true
     }
 
@@ -178,6 +189,20 @@ mod tests {
         assert_eq!(one.flush(), Unsent::default());
         let heard = hear(&mut two);
         assert!(heard.iter().map(|(from, bytes)| (from.0, bytes[0])).eq((0..100).map(|n| (1, n))));
+    }
+
+    #[test]
+    fn whoever_stands_where_another_one_stood_is_heard() {
+        let (mut one, mut two) =
+            (Udp::bind("127.0.0.1:0").unwrap(), Udp::bind("127.0.0.1:0").unwrap());
+        one.learn(NodeId(2), &address(&two));
+        for id in [NodeId(1), NodeId(3), NodeId(3)] {
+            two.learn(id, &address(&one));
+        }
+        one.send(NodeId(2), b"hello");
+        one.flush();
+        assert_eq!(hear(&mut two), [(NodeId(3), b"hello".to_vec())]);
+        assert!(!two.reaches(NodeId(1)));
     }
 
     #[test]
