@@ -85,7 +85,8 @@ pub use crate::ticket::{Reading, Ticket};
 pub use crate::waker::Waker;
 pub use crate::wal::{Wal, WalError, WalOptions, WalSheet};
 pub use raft_core::{
-    Alone, Change, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce, RoleName, Saver,
+    Alone, Change, ChangeError, ClusterId, Event, LoadError, Loader, Machine, NodeId, Nonce,
+    RoleName, Saver,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,7 +4,9 @@ use crate::command::{Member, Output, Query};
 use crate::dialect::Operation;
 use crate::resp::Reply;
 use crate::store::{Notices, Store};
-use raft_std::{AdminError, Change, HostStatus, NodeId, Nonce, Read, RoleName, Server};
+use raft_std::{
+    AdminError, Change, ChangeError, HostStatus, NodeId, Nonce, Read, RoleName, Server,
+};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,9 +90,22 @@ impl Operators {
         nonce: Nonce,
         learner: bool,
     ) -> Result<(), AdminError> {
-        let node = self.server.status().map_err(AdminError::Stopped)?.node;
+        let HostStatus { node, configuration, .. } =
+            self.server.status().map_err(AdminError::Stopped)?;
         if node.leader != Some(node.id) {
             return Err(AdminError::NotLeader(node.leader));
+        }
+        // Before anybody is told: a member that is looked for elsewhere is heard by nobody.
+        let known = self.notices.now().members;
+        let is_there = |id: &NodeId| known.get(&id.0).is_some_and(|it| it.address == address);
+        let mut others = configuration.membership.members().iter().filter(|other| *other != id);
+        let taken = if configuration.nonce(id).is_some_and(|known| known != nonce) {
+            Some(id)
+        } else {
+            others.find(is_there)
+        };
+        if let Some(member) = taken {
+            return Err(AdminError::Change(ChangeError::AlreadyMember(member)));
         }
         self.server.learn(id, address)?;
         let member = Member { id: id.0, address: address.to_owned(), client: String::new() };

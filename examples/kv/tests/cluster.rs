@@ -141,6 +141,43 @@ fn operators_take_in_a_node_and_let_others_go() {
 }
 
 #[test]
+fn a_new_node_may_stand_where_another_one_stood() {
+    let mut cluster = Cluster::start(3, |_| {});
+    let leader = cluster.leader();
+    let client = cluster.node(leader).door().to_string();
+    let gone = if leader == 3 { 2 } else { 3 };
+    let remove = lead(&["RAFT.REMOVE", &gone.to_string()]);
+    assert_eq!(control(client.clone(), remove).unwrap(), "\"OK\"");
+    cluster.node(gone).kill();
+    let address = cluster.node(gone).options.listen.clone();
+    let new = cluster.prepare(0, Beginning::Join);
+    new.options.listen = address;
+    new.options.peers.retain(|(id, _)| id.0 != gone);
+    new.start();
+    let add = Task::Add { client: new.door().to_string(), learner: false };
+    assert_eq!(control(client, add).unwrap(), "\"OK\"");
+    assert_eq!(ask(&mut cluster.node(0).client(), "SET a 1"), "OK");
+}
+
+#[test]
+fn whoever_errs_about_an_id_or_an_address_cuts_nobody_off() {
+    let mut cluster = Cluster::start(3, |_| {});
+    let leader = cluster.leader();
+    let member = if leader == 3 { 2 } else { 3 };
+    let address = cluster.node(member).options.listen.clone().unwrap();
+    let (id, mut client) = (member.to_string(), cluster.node(leader).client());
+    wait_until("where it is", || {
+        let status = client.call(&["RAFT.STATUS"]).ok()?;
+        format!("{status:?}").contains(&address).then_some(())
+    });
+    for words in [["RAFT.ADD", &id, "127.0.0.1:1", "77"], ["RAFT.ADD", "9", &address, "77"]] {
+        let refused = shown(&client.call(&words).unwrap());
+        assert!(refused.contains(&format!("AlreadyMember(NodeId({id}))")), "{refused}");
+    }
+    assert_eq!(ask(&mut cluster.node(member).client(), "SET a 1"), "OK");
+}
+
+#[test]
 fn a_node_goes_on_from_its_snapshot() {
     let mut cluster = Cluster::start(1, |_| {});
     let mut client = cluster.node(1).client();

@@ -206,6 +206,12 @@ impl Options {
         if self.listen.is_none() && !self.peers.is_empty() {
             return lacks("listen", "HOST:PORT, where there are peers");
         }
+        // The cluster tells all peers to look for this node there, and they would look at home.
+        if let Some(address) = self.address().filter(|address| is_anywhere(address)) {
+            let key = if self.advertise.is_some() { "advertise" } else { "listen" };
+            let allowed = "an address that peers can reach, here or in advertise";
+            return Err(bad(key, &address, allowed));
+        }
         if self.prepare && (self.beginning == Beginning::None || self.memory) {
             let allowed = "false, without bootstrap or join, or with memory";
             return Err(bad("prepare", &self.prepare, allowed));
@@ -236,6 +242,11 @@ impl Options {
             .collect();
         if found.is_empty() { Err(bad("client", &self.client, "HOST:PORT")) } else { Ok(found) }
     }
+}
+
+/// Whether this stands for any address of a machine, and so is none that others can reach.
+fn is_anywhere(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified())
 }
 
 fn bad(key: &str, value: &dyn fmt::Display, allowed: &str) -> BadOption {

@@ -97,6 +97,9 @@ fn a_value_that_can_not_be_is_refused_by_its_key() {
     check("--peer 2=b", "peer is b; allowed is HOST:PORT");
     check("--peer 2=b:1", "listen is not given; allowed is HOST:PORT, where there are peers");
     check("--listen :7000", "listen is :7000; allowed is HOST:PORT");
+    let reachable = "allowed is an address that peers can reach, here or in advertise";
+    check("--listen 0.0.0.0:7000", &format!("listen is 0.0.0.0:7000; {reachable}"));
+    check("--listen h:1 --advertise [::]:1", &format!("advertise is [::]:1; {reachable}"));
     check("--clients-max 0", "clients_max is 0; allowed is 1 to 1000000");
     check("--preset wan", "preset is wan; allowed is lan or slow");
     check("--memory=perhaps", "memory is perhaps; allowed is true or false");

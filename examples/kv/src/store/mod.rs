@@ -143,6 +143,9 @@ impl Store {
             },
             Command::Ask(query) => self.ask(&query),
             Command::Announce(member) => {
+                // Where one node is, another one was: else nobody could tell whom they hear there.
+                let address = &member.address;
+                self.members.retain(|_, it| it.address != *address || address.is_empty());
                 self.members.insert(member.id, member);
                 self.notices.tell_members(&self.members);
                 Output::Done
