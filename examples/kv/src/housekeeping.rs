@@ -61,7 +61,9 @@ impl Keeper {
         while !noticed.ended {
             if noticed.members != learned {
                 learned = noticed.members.clone();
-                for member in learned.values().filter(|member| member.id != self.own.id) {
+                // Who is at serial ports only has no address.
+                let others = learned.values().filter(|member| member.id != self.own.id);
+                for member in others.filter(|member| !member.address.is_empty()) {
                     // Where it can't be found now, it is looked for again when it is silent.
                     self.server.learn(NodeId(member.id), &member.address).ok();
                 }

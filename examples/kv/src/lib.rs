@@ -5,8 +5,8 @@
 //! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
 //! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
 //! - [`door`]: all connections of clients, in one thread;
-//! - [`options`], [`program`], [`process`], [`lines`]: what can be chosen, a whole node, a process
-//!   that is one, and what it tells;
+//! - [`options`], [`ports`]: what can be chosen, and peers at serial ports;
+//! - [`program`], [`process`], [`lines`]: a whole node, a process that is one, and what it tells;
 //! - [`control`]: what `raftctl` does.
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ pub mod housekeeping;
 pub mod lines;
 pub mod operators;
 pub mod options;
+pub mod ports;
 pub mod process;
 pub mod program;
 pub mod resp;

@@ -5,6 +5,7 @@ use crate::door::{Door, DoorSettings};
 use crate::housekeeping::Housekeeping;
 use crate::operators::Operators;
 use crate::options::{Beginning, Options};
+use crate::ports;
 use crate::store::{Notices, Store};
 use raft_std::{
     Event, HostStorage, Memory, Metrics, NodeId, Read, Server, Setup, Stopped, Wal, WalOptions,
@@ -49,7 +50,9 @@ impl Program {
     pub fn start_on(options: &Options, storage: impl HostStorage) -> Result<Self, NotStarted> {
         let notices = Arc::new(Notices::default());
         let store = Store::new(Arc::clone(&notices));
-        let server = setup(options).start(storage, store);
+        let setup =
+            setup(options).map_err(|error| failed("a peer's port can't be used", &error))?;
+        let server = setup.start(storage, store);
         let server = Arc::new(server.map_err(|error| NotStarted(error.to_string()))?);
         let metrics = match &options.metrics {
             None => None,
@@ -98,7 +101,7 @@ impl Program {
     }
 }
 
-fn setup(options: &Options) -> Setup {
+fn setup(options: &Options) -> io::Result<Setup> {
     // There is no node without an id: the options were looked at.
     let id = options.id.unwrap_or(NodeId(0));
     let mut setup = match options.address() {
@@ -108,9 +111,10 @@ fn setup(options: &Options) -> Setup {
     if let (Some(listen), Some(_)) = (&options.listen, &options.advertise) {
         setup = setup.bind(listen);
     }
-    for (peer, address) in &options.peers {
+    for (peer, address) in options.peers.iter().filter(|(_, it)| ports::parse(it).is_none()) {
         setup = setup.peer(*peer, address);
     }
+    setup = ports::connect(setup, id, &options.peers)?;
     setup = match options.beginning {
         Beginning::None => setup,
         Beginning::Join => setup.join(options.cluster),
@@ -120,7 +124,7 @@ fn setup(options: &Options) -> Setup {
             setup.found(options.cluster, &voters)
         }
     };
-    setup.settings(options.settings.clone()).patience(options.patience)
+    Ok(setup.settings(options.settings.clone()).patience(options.patience))
 }
 
 fn open(options: &Options, operators: Arc<Operators>) -> Result<Door, NotStarted> {

@@ -3,6 +3,8 @@
 //! Whole frames go one after the other, as if somebody saw to it who may speak. The line can be
 //! noisy, and a plug can be pulled and put back, which makes another terminal of the same name.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{read, write};

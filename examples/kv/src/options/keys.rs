@@ -1,6 +1,7 @@
 //! Every key there is: what it takes, what it is for, and where it goes.
 
 use super::{BadOption, Beginning, Options, bad};
+use crate::ports;
 use raft_std::{ClusterId, NodeId, Settings};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,7 +15,7 @@ const KEYS: [Key; 26] = [
     ("cluster", "NUMBER", "any number that no other cluster on the network has (1)"),
     ("listen", "HOST:PORT", "where this node listens for its peers (UDP)"),
     ("advertise", "HOST:PORT", "where they find it, if that is another address"),
-    ("peer", "ID=HOST:PORT", "another node; once for each"),
+    ("peer", "ID=HOST:PORT", "another node, or ID=serial:PATH:BAUD for a port; once for each"),
     ("bootstrap", "", "found a cluster with all peers: once, on each of them"),
     ("join", "", "prepare to be added to a cluster: once"),
     ("prepare", "", "end when blank storage was prepared by bootstrap or join"),
@@ -101,7 +102,7 @@ impl Options {
                 let (id, where_it_is) = value
                     .split_once('=')
                     .ok_or_else(|| bad(key, &value, "ID=HOST:PORT, such as 2=10.0.0.2:7000"))?;
-                let peer = (node(key, id, value)?, address(key, where_it_is)?);
+                let peer = (node(key, id, value)?, peer_address(key, where_it_is)?);
                 self.peers.retain(|(id, _)| *id != peer.0);
                 self.peers.push(peer);
             }
@@ -174,6 +175,14 @@ fn address(key: &str, value: &str) -> Result<String, BadOption> {
     let parts = value.rsplit_once(':').filter(|(host, _)| !host.is_empty() || key == "metrics");
     let port = parts.and_then(|(_, port)| port.parse::<u16>().ok());
     port.map(|_| value.to_owned()).ok_or_else(|| bad(key, &value, "HOST:PORT"))
+}
+
+fn peer_address(key: &str, value: &str) -> Result<String, BadOption> {
+    match (ports::parse(value), value.starts_with("serial:")) {
+        (Some(_), _) => Ok(value.to_owned()),
+        (None, true) => Err(bad(key, &value, "serial:PATH:BAUD, such as serial:/dev/ttyUSB0:9600")),
+        (None, false) => address(key, value),
+    }
 }
 
 fn first_line(key: &str, path: &str) -> Result<String, BadOption> {

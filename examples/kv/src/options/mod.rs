@@ -6,6 +6,7 @@
 mod keys;
 
 pub use self::keys::{help, is_key};
+use crate::ports;
 use raft_std::{BadSetting, ClusterId, NodeId, Settings};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -203,7 +204,8 @@ impl Options {
         if self.id.is_none() {
             return lacks("id", "0 to 31");
         }
-        if self.listen.is_none() && !self.peers.is_empty() {
+        let mut peers = self.peers.iter();
+        if self.listen.is_none() && peers.any(|(_, address)| ports::parse(address).is_none()) {
             return lacks("listen", "HOST:PORT, where there are peers");
         }
         // The cluster tells all peers to look for this node there, and they would look at home.

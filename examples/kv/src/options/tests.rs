@@ -96,6 +96,11 @@ fn a_value_that_can_not_be_is_refused_by_its_key() {
     check("--peer 2", "peer is 2; allowed is ID=HOST:PORT, such as 2=10.0.0.2:7000");
     check("--peer 2=b", "peer is b; allowed is HOST:PORT");
     check("--peer 2=b:1", "listen is not given; allowed is HOST:PORT, where there are peers");
+    check(
+        "--peer 2=serial:/dev/ttyUSB0:0",
+        "peer is serial:/dev/ttyUSB0:0; allowed is serial:PATH:BAUD, such as \
+         serial:/dev/ttyUSB0:9600",
+    );
     check("--listen :7000", "listen is :7000; allowed is HOST:PORT");
     let reachable = "allowed is an address that peers can reach, here or in advertise";
     check("--listen 0.0.0.0:7000", &format!("listen is 0.0.0.0:7000; {reachable}"));

@@ -1,5 +1,7 @@
 //! A few nodes in one process, and clients for them. Every wait here has an end.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 mod wait;
 
 use kv::control::Client;
@@ -104,7 +106,7 @@ impl Node {
     }
 
     pub fn peer(&self) -> (NodeId, String) {
-        (self.options.id.unwrap(), self.options.listen.clone().unwrap())
+        (self.options.id.unwrap(), self.options.listen.clone().unwrap_or_default())
     }
 
     pub fn door(&self) -> String {
