@@ -31,6 +31,17 @@ struct State {
     came: u32,
     breaks: bool,
     breaks_copies: bool,
+    /// Whether it has a value that can't be written.
+    mute: bool,
+}
+
+/// A list that does not say how long it is.
+struct Endless;
+
+impl serde::Serialize for Endless {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde::ser::SerializeSeq::end(serializer.serialize_seq(None)?)
+    }
 }
 
 impl Gate {
@@ -94,6 +105,9 @@ impl Machine for Scale {
         self.gate.pass();
         saver.value(&(self.count, self.sum, self.weight.len()));
         saver.write(&self.weight);
+        if self.gate.state.lock().unwrap().mute {
+            saver.value(&Endless);
+        }
     }
 
     fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
@@ -242,6 +256,23 @@ fn a_snapshot_that_is_too_large_is_refused_and_told_of_and_nothing_of_it_stays()
     assert_eq!(server.propose(&(1, "")), Ok(2));
     let status = server.status().unwrap();
     assert_eq!((status.node.snapshot.0, status.failed_snapshots), (0, 1));
+}
+
+#[test]
+fn a_machine_that_can_not_be_written_is_longer_than_any_and_stops_nobody() {
+    let scratch = Scratch::new("saving-mute");
+    let gate: Arc<Gate> = Arc::default();
+    let wal = Wal::open(scratch.path(), WalOptions::default()).unwrap();
+    let setup = Server::without_address(NodeId(1)).settings(small()).patience(PATIENCE);
+    let server = setup.found(CLUSTER, &[NodeId(1)]).start(wal, machine(&gate, 100)).unwrap();
+    server.propose(&(1, "")).unwrap();
+    gate.set(|state| state.mute = true);
+    let refused = AdminError::SnapshotTooLarge { bytes: u32::MAX, most_bytes: u32::MAX - 1 };
+    assert_eq!(server.compact(), Err(refused));
+    assert_eq!(stages(&scratch), 0);
+    gate.set(|state| state.mute = false);
+    assert_eq!(server.propose(&(1, "")), Ok(2));
+    assert_eq!(server.compact(), Ok(true));
 }
 
 #[test]

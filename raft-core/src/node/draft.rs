@@ -86,7 +86,7 @@ where
         let found = self.raft.find_configuration(index, &mut configuration);
         let term = self.raft.log().term(index).filter(|_| found.is_some());
         // The next flush finds out what is wrong with the log, if it has no such entry.
-        let most_bytes = self.raft.snapshot_bytes_max();
+        let most_bytes = self.longest_draft();
         let last = |term| Position { term, index };
         let draft = term.map(|term| Draft { last: last(term), configuration, most_bytes });
         Ok(draft.filter(|draft| self.raft.can_adopt(draft.last)))
@@ -117,7 +117,7 @@ where
         if snapshot.last.index > self.applied || !self.raft.can_adopt(snapshot.last) {
             return Ok(false);
         }
-        let most_bytes = self.raft.snapshot_bytes_max();
+        let most_bytes = self.longest_draft();
         if snapshot.bytes > most_bytes {
             self.oversize = Some(snapshot.bytes);
             self.oversize_at = snapshot.last.index;
@@ -134,5 +134,10 @@ where
         let compacted = self.raft.compacted(snapshot, &configuration);
         compacted.map_err(|fault| CompactError::Flush(self.stop(fault)))?;
         Ok(true)
+    }
+
+    /// What can't be written or counted is longer than that, whatever storage has room for.
+    fn longest_draft(&self) -> u32 {
+        self.raft.snapshot_bytes_max().min(u32::MAX - 1)
     }
 }
