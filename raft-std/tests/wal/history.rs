@@ -9,6 +9,7 @@ use raft_core::{
 };
 use raft_simulator::random::Random;
 use raft_std::wal::{Wal, WalError, WalOptions};
+use raft_std::{HostStorage, Sheet, WalSheet};
 use std::sync::Arc;
 
 /// The longest snapshot.
@@ -27,6 +28,9 @@ pub struct History {
     /// How often the log was given a base that let files go.
     pub rebased: u32,
     pub switched: u32,
+    pub adopted: u32,
+    /// What another thread would be writing, and how much of it it has written.
+    sheet: Option<(WalSheet, Snapshot, Vec<u8>, usize)>,
     /// Whether more is written while a flush is on its way: then no two runs are quite the same.
     pub overlaps: bool,
     pub random: Random,
@@ -45,8 +49,22 @@ impl History {
     pub fn new(seed: u64, disk: Disk) -> Self {
         let (flushed, written) = (Held::default(), Held::default());
         let (random, pending) = (Random::new(seed, 1), Vec::new());
-        let (begun, rebased, switched, overlaps, wal) = (0, 0, 0, false, None);
-        Self { disk, wal, flushed, written, pending, begun, rebased, switched, overlaps, random }
+        let (wal, sheet, overlaps) = (None, None, false);
+        let (begun, rebased, switched, adopted) = (0, 0, 0, 0);
+        Self {
+            disk,
+            wal,
+            flushed,
+            written,
+            pending,
+            begun,
+            rebased,
+            switched,
+            adopted,
+            sheet,
+            overlaps,
+            random,
+        }
     }
 
     /// So many steps, or fewer if something goes wrong.
@@ -59,9 +77,14 @@ impl History {
 
     /// Opens the storage, and finds just what must be there.
     pub fn start(&mut self) -> Result<(), WalError> {
+        // Nobody was there any more to clear it away.
+        std::mem::forget(self.sheet.take());
         self.wal = None;
         let mut wal = open(&self.disk)?;
         let found = Held::found(&mut wal)?;
+        let names = self.disk.names();
+        let stages = names.iter().filter(|name| name.starts_with("stage-")).count();
+        assert!(stages <= usize::from(found.stage.is_some()), "{names:?}");
         self.wal = Some(wal);
         self.accept(found);
         if !self.flushed.formatted {
@@ -106,7 +129,7 @@ impl History {
         if self.wal.is_none() {
             return self.start();
         }
-        match self.random.below(24) {
+        match self.random.below(29) {
             0 | 1 => self.ballot(),
             2..7 => self.entries(),
             7 => self.stage(),
@@ -124,7 +147,11 @@ impl History {
             20 | 21 => self.begin(),
             22 if self.begun == 0 => self.look(),
             22 => Ok(()),
+            23..28 => self.paper(),
             _ => {
+                if self.random.below(2) == 0 {
+                    self.sheet = None;
+                }
                 // The process ends; nobody hears what became of a flush that was on its way.
                 self.wal = None;
                 self.start()
@@ -226,6 +253,44 @@ impl History {
         }
         self.switched += 1;
         self.write(Written::Switch(snapshot))
+    }
+
+    /// Somebody else gets on with a snapshot of this node's own; one that is whole is adopted.
+    fn paper(&mut self) -> Result<(), WalError> {
+        let Some((mut sheet, of, content, from)) = self.sheet.take() else {
+            return self.blank();
+        };
+        if from < content.len() {
+            let to = content.len().min(from + 1 + self.random.below(1500) as usize);
+            // What goes wrong on a sheet is no error of the storage.
+            if sheet.write(&content[from..to]).is_ok() {
+                self.sheet = Some((sheet, of, content, to));
+            }
+            return Ok(());
+        }
+        let news = of.last.index > self.written.snapshot.last.index;
+        let is_there = self.written.term(of.last.index) == Some(of.last.term);
+        if sheet.finish(of).is_ok() && news && is_there {
+            self.adopted += 1;
+            self.wal().place(sheet)?;
+            self.write(Written::Adopt(of, content))?;
+        }
+        Ok(())
+    }
+
+    /// A sheet for a snapshot up to some entry that is there.
+    fn blank(&mut self) -> Result<(), WalError> {
+        let (least, last) = (self.written.snapshot.last.index.0, self.written.last().index.0);
+        if last > least {
+            let index = Index(least + 1 + u64::from(self.random.below((last - least) as u32)));
+            let term = self.written.term(index).expect("within the log");
+            let bytes = 1 + self.random.below(SNAPSHOT_BYTES);
+            let content = Self::content(index, bytes);
+            let (last, checksum) = (Position { term, index }, crc32fast::hash(&content));
+            let of = Snapshot { last, bytes, checksum };
+            self.sheet = Some((self.wal().sheet(), of, content, 0));
+        }
+        Ok(())
     }
 
     /// What is in the snapshot may go.

@@ -43,6 +43,7 @@ impl fmt::Debug for Written {
             Self::Stage(of) => write!(f, "Stage {of:?}"),
             Self::Chunk(bytes) => write!(f, "Chunk of {}", bytes.len()),
             Self::Switch(of) => write!(f, "Switch {of:?}"),
+            Self::Adopt(of, _) => write!(f, "Adopt {of:?}"),
         }
     }
 }
@@ -56,6 +57,8 @@ pub enum Written {
     Stage(Snapshot),
     Chunk(Vec<u8>),
     Switch(Snapshot),
+    /// A snapshot that was written on a sheet, and its content.
+    Adopt(Snapshot, Vec<u8>),
 }
 
 impl Held {
@@ -86,6 +89,10 @@ impl Held {
             Written::Chunk(bytes) => {
                 let (_, content) = self.stage.as_mut().expect("a stage");
                 content.extend(bytes);
+            }
+            Written::Adopt(snapshot, content) => {
+                (self.snapshot, self.content) = (*snapshot, content.clone());
+                self.stage = None;
             }
             Written::Switch(snapshot) => {
                 (self.snapshot, self.content) = self.stage.take().expect("a stage");
@@ -160,7 +167,9 @@ pub fn write(wal: &mut Wal, held: &Held, written: &Written) -> Result<(), WalErr
             let offset = held.stage.as_ref().expect("a stage").1.len() as u32;
             wal.write(Record::Chunk { offset, bytes })
         }
-        Written::Switch(snapshot) => wal.write(Record::Snapshot(*snapshot)),
+        Written::Switch(snapshot) | Written::Adopt(snapshot, _) => {
+            wal.write(Record::Snapshot(*snapshot))
+        }
     }
 }
 
