@@ -45,8 +45,26 @@ impl<'a> Saver<'a> {
     }
 
     /// Adds bytes. The machine must know how many when it reads them again.
+    #[cfg(not(feature = "tables"))]
     pub fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.byte(byte));
+    }
+
+    /// Adds bytes. The machine must know how many when it reads them again.
+    #[cfg(feature = "tables")]
+    pub fn write(&mut self, mut bytes: &[u8]) {
+        // The same pieces, filled at once where there is room for the code.
+        while !bytes.is_empty() {
+            let room = PIECE_BYTES - self.piece.len();
+            let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+            // As much as there is room for.
+            self.piece.extend_from_slice(now).ok();
+            if later.is_empty() {
+                return;
+            }
+            self.pass();
+            bytes = later;
+        }
     }
 
     /// Adds a value, as postcard writes it.
