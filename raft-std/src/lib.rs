@@ -71,7 +71,8 @@ pub use crate::backup::{
     Backup, BackupError, BackupFile, BackupHead, BadBackup, save_backup, save_backup_in,
 };
 pub use crate::disaster::{
-    ForceError, Forced, Restore, RestoreError, Restored, force_new_cluster, restore,
+    ForceError, Forced, Restore, RestoreError, Restored, Survivor, force_new_cluster, restore,
+    survivor,
 };
 pub use crate::errors::{AdminError, ProposeError, ReadError, StartError, Stopped};
 pub use crate::host::{HostStatus, Read};

@@ -98,8 +98,8 @@ fn a_survivor_of_three_goes_on_with_all_it_had_and_takes_others_in() {
     place.destroy(NodeId(3));
 
     let forced = force_new_cluster(&mut place.open(NodeId(1)).unwrap(), None, CONFIRMED).unwrap();
-    assert_eq!((forced.id, forced.before), (NodeId(1), CLUSTER));
-    assert_eq!(forced.others, [NodeId(2), NodeId(3)]);
+    assert_eq!((forced.before.id, forced.before.cluster), (NodeId(1), CLUSTER));
+    assert_eq!(forced.before.others, [NodeId(2), NodeId(3)]);
     let warning = forced.to_string();
     for word in ["ALONE", "is LOST", "nodes 2, 3", "NEVER", &forced.cluster.0.to_string()] {
         assert!(warning.contains(word), "{warning}");

@@ -3,7 +3,8 @@
 //! - [`bytes`], [`command`], [`store`]: what is kept, what can be done with it, and the machine
 //!   that every node replicates;
 //! - [`resp`], [`dialect`]: the bytes that clients speak, and what they mean;
-//! - [`operators`], [`housekeeping`]: what is done with a node, and what it does by itself;
+//! - [`operators`], [`backups`], [`housekeeping`]: what is done with a node, and what it does by
+//!   itself;
 //! - [`door`]: all connections of clients, in one thread;
 //! - [`options`], [`ports`]: what can be chosen, and peers at serial ports;
 //! - [`program`], [`process`], [`lines`]: a whole node, a process that is one, and what it tells;
@@ -11,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backups;
 pub mod bytes;
 pub mod command;
 pub mod control;

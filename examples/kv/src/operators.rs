@@ -1,5 +1,6 @@
 //! What operators ask of a node: how it is, and changes of its cluster.
 
+use crate::backups::Backups;
 use crate::command::{Member, Output, Query};
 use crate::dialect::Operation;
 use crate::resp::Reply;
@@ -21,12 +22,14 @@ pub struct Operators {
     /// Where peers find this node.
     address: String,
     under_way: AtomicUsize,
+    backups: Backups,
 }
 
 impl Operators {
     /// For this server, whose store leaves word there, and whose peers find it there.
     pub fn new(server: Arc<Server<Store>>, notices: Arc<Notices>, address: &str) -> Self {
-        Self { server, notices, address: address.to_owned(), under_way: AtomicUsize::new(0) }
+        let (under_way, backups) = (AtomicUsize::new(0), Backups::default());
+        Self { server, notices, address: address.to_owned(), under_way, backups }
     }
 
     /// The server.
@@ -66,6 +69,8 @@ impl Operators {
         let done = match operation {
             Operation::Info => return self.info(),
             Operation::Status => return self.status(),
+            Operation::Backup => return self.backups.begin(server),
+            Operation::BackupNext(number) => return self.backups.next(*number),
             Operation::Add { id, address, nonce, learner } => {
                 self.add(*id, address, *nonce, *learner)
             }
@@ -235,7 +240,7 @@ impl Operators {
 }
 
 fn log_unless_a_look(operation: &Operation) {
-    if !matches!(operation, Operation::Info | Operation::Status) {
+    if !matches!(operation, Operation::Info | Operation::Status | Operation::BackupNext(_)) {
         log::info!("an operator asks: {operation:?}");
     }
 }

@@ -49,7 +49,7 @@ impl Program {
     /// Starts a node on this storage, whatever the options say of it.
     pub fn start_on(options: &Options, storage: impl HostStorage) -> Result<Self, NotStarted> {
         let notices = Arc::new(Notices::default());
-        let store = Store::new(Arc::clone(&notices));
+        let store = Store::new(Arc::clone(&notices)).in_cluster(options.cluster);
         let setup =
             setup(options).map_err(|error| failed("a peer's port can't be used", &error))?;
         let server = setup.start(storage, store);

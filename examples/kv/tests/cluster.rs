@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Cluster, PATIENCE, ask, number, shown, wait_until};
-use kv::control::{Control, Failed, Task, request};
+use kv::control::{Client, Control, Failed, Task, request};
 use kv::options::Beginning;
 use kv::resp::Reply;
 use std::io::{Read as _, Write as _};
@@ -310,4 +310,36 @@ fn whoever_does_not_read_is_not_read_either() {
     for _ in 0..whole {
         assert_eq!(answers.read().unwrap(), Reply::text(&value));
     }
+}
+
+#[test]
+fn backups_come_piece_by_piece_and_a_few_at_a_time() {
+    let cluster = Cluster::start(1, |_| {});
+    cluster.leader();
+    let mut client = cluster.running().next().unwrap().client();
+    for key in 0..400 {
+        assert_eq!(ask(&mut client, &format!("SET key-{key} {}", "x".repeat(1000))), "OK");
+    }
+    let begin = |client: &mut Client| {
+        let begun = client.call(&["RAFT.BACKUP"]).unwrap();
+        (number(&begun, "backup").unwrap(), number(&begun, "bytes").unwrap())
+    };
+    let (name, bytes) = begin(&mut client);
+    let mut pieces = Vec::new();
+    loop {
+        match client.call(&["RAFT.BACKUP.NEXT", &name.to_string()]).unwrap() {
+            Reply::Bytes(piece) if piece.is_empty() => break,
+            Reply::Bytes(piece) => pieces.push(piece.to_vec()),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(pieces.len() == 2 && pieces[0].len() == 256 * 1024, "{}", pieces.len());
+    assert_eq!(i64::try_from(pieces.concat().len()), Ok(bytes));
+    assert!(pieces[0].starts_with(b"raftback"));
+    let over = ask(&mut client, &format!("RAFT.BACKUP.NEXT {name}"));
+    assert_eq!(over, "ERR no such backup is under way; begin another one");
+    // What nobody goes on with makes way later; until then there are a few.
+    assert!((0..4).all(|_| begin(&mut client).1 == bytes));
+    let said = ask(&mut client, "RAFT.BACKUP");
+    assert_eq!(said, "TRYAGAIN too many backups are under way");
 }

@@ -14,23 +14,31 @@ use std::hash::{BuildHasher, RandomState};
 const LOG_BYTES: usize = 4 << 20;
 const LOG_BYTES_MAX: usize = 1 << 30;
 
+/// A node's storage, as whoever has to choose among survivors wants to know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Survivor {
+    /// Which node it is.
+    pub id: NodeId,
+    /// Of which cluster.
+    pub cluster: ClusterId,
+    /// The other members that it knows.
+    pub others: Vec<NodeId>,
+    /// The last entry that it has.
+    pub last: Position,
+    /// The last entry of which it knows that it is committed.
+    pub committed: Index,
+    /// Whether some of what it had has rotted.
+    pub rotten: bool,
+}
+
 /// A survivor that leads a cluster of its own as soon as it is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Forced {
-    /// Which node it is.
-    pub id: NodeId,
     /// The new cluster.
     pub cluster: ClusterId,
-    /// The one that was given up.
-    pub before: ClusterId,
-    /// The other members that the survivor knew, none of which may ever run again as it was.
-    pub others: Vec<NodeId>,
-    /// The last entry that it has: all up to here come to be.
-    pub last: Position,
-    /// The last entry of which it knew that it was committed.
-    pub committed: Index,
-    /// Whether some of what it had had rotted.
-    pub rotten: bool,
+    /// What the survivor was before. None of the others may ever run again as it was; all entries
+    /// up to the last one come to be.
+    pub before: Survivor,
 }
 
 /// Why a survivor does not go on alone. Nothing has changed.
@@ -53,8 +61,8 @@ pub enum ForceError {
 /// Makes the storage of a survivor that of a **new** cluster, whose only voter it is: for when so
 /// many of the others are lost that no quorum will ever be there again. All that it has stays,
 /// committed or not. **What only others had is lost**, and commands that clients were told of may
-/// be among it. Of several survivors choose the one with the highest [`last`](Forced::last), and
-/// wipe the others.
+/// be among it. Of several survivors choose the one with the highest [`last`](Survivor::last),
+/// and wipe the others.
 ///
 /// Start a server on it then, and add others by [`Server::add`](crate::Server::add). Without a
 /// `cluster` its name is drawn. Storage that keeps or drops a flush as a whole, as
@@ -64,24 +72,12 @@ pub fn force_new_cluster<S: Storage>(
     cluster: Option<ClusterId>,
     confirmed: Alone,
 ) -> Result<Forced, ForceError> {
-    let found = Found::look(storage)?;
-    let identity = found.identity.ok_or(ForceError::Blank)?;
-    let cluster = cluster.unwrap_or_else(draw);
-    if cluster == identity.cluster {
+    let before = survivor(storage)?;
+    let (id, cluster) = (before.id, cluster.unwrap_or_else(draw));
+    if cluster == before.cluster {
         // It may have taken others in meanwhile, who would go on without it.
         return Err(ForceError::SameCluster(cluster));
     }
-    let id = identity.id;
-    let members = found.configuration.membership.members();
-    let forced = Forced {
-        id,
-        cluster,
-        before: identity.cluster,
-        others: members.iter().filter(|member| *member != id).collect(),
-        last: found.last,
-        committed: found.committed,
-        rotten: found.rotten,
-    };
     let mut log_bytes = LOG_BYTES;
     loop {
         let memory = vec![0; log_bytes];
@@ -96,8 +92,24 @@ pub fn force_new_cluster<S: Storage>(
             Err(error) => return Err(refused(error, cluster)),
         }
     }
+    let forced = Forced { cluster, before };
     log::warn!("{forced}");
     Ok(forced)
+}
+
+/// Looks at the storage of a node that may be the only one left. Nothing is changed.
+pub fn survivor<S: Storage>(storage: &mut S) -> Result<Survivor, ForceError> {
+    let found = Found::look(storage)?;
+    let Identity { id, cluster, .. } = found.identity.ok_or(ForceError::Blank)?;
+    let members = found.configuration.membership.members();
+    Ok(Survivor {
+        id,
+        cluster,
+        others: members.iter().filter(|member| *member != id).collect(),
+        last: found.last,
+        committed: found.committed,
+        rotten: found.rotten,
+    })
 }
 
 fn refused<E: fmt::Debug>(error: AloneError<E>, cluster: ClusterId) -> ForceError {
@@ -183,17 +195,17 @@ fn draw() -> ClusterId {
 impl fmt::Display for Forced {
     /// What has been done, and exactly what may be lost by it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, cluster, before, others, last, committed, rotten } = self;
+        let Survivor { id, cluster, others, last, committed, rotten } = &self.before;
         let others: Vec<_> = others.iter().map(|other| other.0.to_string()).collect();
-        let (id, last, committed) = (id.0, last.index.0, committed.0);
-        writeln!(f, "node {id} goes on ALONE, as cluster {} instead of {}.", cluster.0, before.0)?;
-        writeln!(f, "It keeps its entries up to {last}, in term {}.", self.last.term.0)?;
+        let (id, term, last, committed) = (id.0, last.term.0, last.index.0, committed.0);
+        let (now, before) = (self.cluster.0, cluster.0);
+        writeln!(f, "node {id} goes on ALONE, as cluster {now} instead of {before}.")?;
+        writeln!(f, "It keeps its entries up to {last}, in term {term}.")?;
         if last > committed {
             writeln!(
                 f,
-                "Of entries {} to {last} it did not know whether they were committed: they come \
-                 to be now,\nthough clients may have been told that nobody knows.",
-                committed + 1
+                "Of those above {committed} it did not know whether they were committed: they come \
+                 to be now,\nthough clients may have been told that nobody knows."
             )?;
         }
         if *rotten {
@@ -204,9 +216,9 @@ impl fmt::Display for Forced {
             [..] => write!(
                 f,
                 "Whatever only others had (nodes {0}), behind entry {last} or in its place, is \
-                 LOST,\ncommands that clients were told of among it. Nodes {0} must NEVER be \
-                 started again with\ntheir old disks: they would not be heard here, but might \
-                 serve clients by themselves.",
+                 LOST,\nand commands that clients were told of may be among it. Nodes {0} must \
+                 NEVER be started\nagain with their old disks: they would not be heard here, but \
+                 might serve clients by themselves.",
                 others.join(", ")
             ),
         }

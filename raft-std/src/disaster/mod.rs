@@ -5,5 +5,5 @@
 mod alone;
 mod restore;
 
-pub use self::alone::{ForceError, Forced, force_new_cluster};
+pub use self::alone::{ForceError, Forced, Survivor, force_new_cluster, survivor};
 pub use self::restore::{Restore, RestoreError, Restored, restore};

@@ -1,12 +1,21 @@
-//! What `raftctl` does: it speaks to a node's door, and finds the one that leads by itself.
+//! What `raftctl` does: it speaks to a node's door, and finds the one that leads by itself; and it
+//! looks after files on which no node works.
 
+mod backup;
 mod client;
+mod offline;
 mod render;
+mod words;
 
 pub use self::client::{Client, request};
-use self::render::{json, table};
+pub use self::offline::Offline;
+use self::render::{human, json, table};
+pub use self::words::CONFIRMATION;
 use crate::resp::{BadAnswer, Reply};
+use raft_std::BackupError;
+use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long an answer may take, and how long it is tried again.
@@ -27,6 +36,19 @@ Commands:
   remove ID            remove a node, which is to be switched off then
   transfer [ID]        have this node lead, or whoever is best
   snapshot             have the node at --server take a snapshot
+  backup FILE          have the node at --server take a backup, and keep it here; FILE is there as
+                       a whole or not at all
+
+Commands for files, while no node works on them:
+  check FILE           what a backup holds, and whether it is whole
+  restore FILE --data DIR --id ID [--founder ID ...] [--attempt N]
+                       make DIR, which is blank, that of founder ID of a new cluster, which begins
+                       with a backup; the same FILE and founders for each of them, once
+  force-new-cluster --data DIR [--cluster NUMBER] [--yes-i-lose-what-others-had]
+                       make DIR that of a new cluster of one, when most disks are lost for good;
+                       without that word only say what DIR has
+  wal inspect FILE     what stands where in a file of a node's directory
+  wal verify DIR       what a node's directory amounts to
 
 Options:
   --server HOST:PORT   any node's address for clients (127.0.0.1:6379)
@@ -37,6 +59,11 @@ Examples:
   raftctl status
   raftctl --server 10.0.0.1:6379 add 10.0.0.4:6379
   raftctl --json status
+  raftctl --server 10.0.0.2:6379 backup /backup/kv-$(date +%F)
+  raftctl check /backup/kv-2026-11-21
+  raftctl restore /backup/kv-2026-11-21 --data /var/lib/kv --id 1 \\
+      --founder 1 --founder 2 --founder 3
+  raftctl wal verify /var/lib/kv
 ";
 
 /// What is to be done, and how.
@@ -70,6 +97,10 @@ pub enum Task {
     Lead(Vec<String>),
     /// Have the node at hand do this.
     Here(Vec<String>),
+    /// Have it take a backup, and keep that here.
+    Backup(PathBuf),
+    /// Do something to files.
+    Offline(Offline),
 }
 
 /// Why something was not done.
@@ -79,6 +110,10 @@ pub enum Failed {
     Node(String, BadAnswer),
     /// A node said no.
     Refused(String),
+    /// Something can't be done with a file or a directory.
+    Path(PathBuf, Box<dyn Error + Send + Sync>),
+    /// A backup was not kept.
+    Backup(BackupError),
 }
 
 impl Control {
@@ -108,6 +143,8 @@ impl Control {
                 tell(&self.render(&self.lead(&words)?));
             }
             Task::Lead(words) => tell(&self.render(&self.lead(words)?)),
+            Task::Backup(file) => tell(&self.render(&self.backup(file)?)),
+            Task::Offline(task) => self.offline(task, tell)?,
             Task::Here(words) => {
                 let words: Vec<_> = words.iter().map(String::as_str).collect();
                 tell(&self.render(&self.ask(&self.server, &words)?));
@@ -117,7 +154,7 @@ impl Control {
     }
 
     fn render(&self, reply: &Reply) -> String {
-        if self.json { json(reply) } else { shown(reply) }
+        if self.json { json(reply) } else { human(reply) }
     }
 
     /// How every node is that can be found from the one at hand.
@@ -224,8 +261,10 @@ impl fmt::Display for Failed {
         match self {
             Self::Node(node, error) => write!(f, "{node}: {error}"),
             Self::Refused(why) => write!(f, "{why}"),
+            Self::Path(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Backup(error) => write!(f, "{error}"),
         }
     }
 }
 
-impl std::error::Error for Failed {}
+impl Error for Failed {}

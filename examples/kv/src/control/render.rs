@@ -37,6 +37,36 @@ pub(super) fn table(first: &Reply, nodes: &[Reply]) -> String {
     aligned(&rows)
 }
 
+/// An answer for people: a line for each thing that has a name, or for each of several that have
+/// the same ones, below these.
+pub(super) fn human(reply: &Reply) -> String {
+    let cell = |reply: &Reply| match reply {
+        Reply::List(parts) if !parts.is_empty() => {
+            parts.iter().map(shown).collect::<Vec<_>>().join(", ")
+        }
+        Reply::List(_) => "-".to_owned(),
+        other => shown(other),
+    };
+    match reply {
+        Reply::Map(pairs) => {
+            let rows = pairs.iter().map(|(name, value)| vec![shown(name), cell(value)]);
+            aligned(&rows.collect::<Vec<_>>())
+        }
+        Reply::List(replies) => {
+            let cells = |reply: &Reply, of: fn(&(Reply, Reply)) -> &Reply| match reply {
+                Reply::Map(pairs) => pairs.iter().map(|pair| cell(of(pair))).collect(),
+                other => vec![cell(other)],
+            };
+            let names = replies.first().map(|first| cells(first, |(name, _)| name));
+            let titles =
+                names.map(|names: Vec<_>| names.iter().map(|it| it.to_uppercase()).collect());
+            let rows = replies.iter().map(|reply| cells(reply, |(_, value)| value));
+            aligned(&titles.into_iter().chain(rows).collect::<Vec<_>>())
+        }
+        other => shown(other),
+    }
+}
+
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -29,6 +29,10 @@ pub enum Operation {
     Transfer(Option<NodeId>),
     /// Takes a snapshot.
     Snapshot,
+    /// Takes a backup, whose pieces are asked for by the number that it gets.
+    Backup,
+    /// The next piece of a backup.
+    BackupNext(i64),
 }
 
 pub(super) fn info(_: Words) -> Understood {
@@ -67,6 +71,15 @@ pub(super) fn transfer(mut words: Words) -> Understood {
 
 pub(super) fn snapshot(_: Words) -> Understood {
     Ok(Request::Operate(Operation::Snapshot))
+}
+
+pub(super) fn backup(_: Words) -> Understood {
+    Ok(Request::Operate(Operation::Backup))
+}
+
+/// `RAFT.BACKUP.NEXT number`
+pub(super) fn backup_next(mut words: Words) -> Understood {
+    Ok(Request::Operate(Operation::BackupNext(words.number()?)))
 }
 
 fn node(words: &mut Words) -> Result<NodeId, String> {

@@ -23,7 +23,7 @@ const ONE_KEY: (i64, i64, i64) = (1, 1, 1);
 const ALL_KEYS: (i64, i64, i64) = (1, -1, 1);
 
 /// In the order of their names.
-const ROWS: [Row; 36] = [
+const ROWS: [Row; 38] = [
     row("auth", -2, READS, NO_KEYS, sessions::password),
     row("client", -2, READS, NO_KEYS, sessions::client),
     row("command", -1, READS, NO_KEYS, command),
@@ -49,6 +49,8 @@ const ROWS: [Row; 36] = [
     row("pttl", 2, READS, ONE_KEY, values::milliseconds_left),
     row("quit", -1, READS, NO_KEYS, sessions::quit),
     row("raft.add", -4, WRITES, NO_KEYS, operators::add),
+    row("raft.backup", 1, READS, NO_KEYS, operators::backup),
+    row("raft.backup.next", 2, READS, NO_KEYS, operators::backup_next),
     row("raft.promote", 2, WRITES, NO_KEYS, operators::promote),
     row("raft.remove", 2, WRITES, NO_KEYS, operators::remove),
     row("raft.snapshot", 1, WRITES, NO_KEYS, operators::snapshot),

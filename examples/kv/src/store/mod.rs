@@ -13,7 +13,7 @@ pub use self::notices::{Noticed, Notices};
 use self::shards::Shards;
 use crate::bytes::{Bytes, Key};
 use crate::command::{Command, Keep, Member, Output, Query, Refusal, Set, When};
-use raft_std::{LoadError, Loader, Machine, Saver};
+use raft_std::{ClusterId, LoadError, Loader, Machine, Saver};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub struct Store {
     /// All entries with an [`Expiry::In`] are among these.
     unbegun: Vec<Key>,
     members: BTreeMap<u8, Member>,
+    /// Whose members these are.
+    cluster: u64,
     /// What others on this node want to know of it.
     notices: Arc<Notices>,
 }
@@ -53,6 +55,12 @@ impl Store {
     /// A blank store that tells these.
     pub fn new(notices: Arc<Notices>) -> Self {
         Self { notices, ..Self::default() }
+    }
+
+    /// The same in this cluster: where members of another one were, as a backup of it knows, says
+    /// nothing about this one's.
+    pub fn in_cluster(self, cluster: ClusterId) -> Self {
+        Self { cluster: cluster.0, ..self }
     }
 
     /// Looks at what is there.
@@ -202,6 +210,8 @@ impl Machine for Store {
     type Command<'a> = Vec<Command>;
     type Output = Vec<Output>;
 
+    const FORMAT: u16 = snapshot::FORMAT;
+
     fn apply(&mut self, commands: Vec<Command>) -> Vec<Output> {
         let outputs = commands.into_iter().map(|command| self.carry_out(command)).collect();
         self.notices.tell_expiring(self.is_expiring());
@@ -212,8 +222,8 @@ impl Machine for Store {
         snapshot::save(self, saver);
     }
 
-    fn restore(&mut self, loader: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
-        *self = snapshot::restore(loader, Arc::clone(&self.notices))?;
+    fn restore(&mut self, loader: &mut Loader<'_>, format: u16) -> Result<(), LoadError> {
+        *self = snapshot::restore(self, loader, format)?;
         self.notices.tell_members(&self.members);
         self.notices.tell_expiring(self.is_expiring());
         Ok(())

@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! time      u64      all numbers as postcard has them
+//! cluster   u64      whose members follow; not there in format 0
 //! members   count, of each its id, address and client address
 //! entries   count, of each its key, value and expiry: 0 never, 1 in, 2 at, then milliseconds
 //! ```
 //!
 //! What is read is believed as far as there are bytes for it.
 
-use super::{Expiry, Notices, Store};
+use super::{Expiry, Store};
 use crate::bytes::{Bytes, Key};
 use crate::command::Member;
 use raft_std::{LoadError, Loader, Saver};
 use std::sync::Arc;
 
+/// The layout that is written, and the latest that is read.
+pub(super) const FORMAT: u16 = 1;
+
 pub(super) fn save(store: &Store, saver: &mut Saver<'_>) {
-    saver.value(&store.time);
+    saver.value(&(store.time, store.cluster));
     saver.value(&store.members.len());
     for member in store.members.values() {
         saver.value(member);
@@ -32,11 +36,20 @@ pub(super) fn save(store: &Store, saver: &mut Saver<'_>) {
     }
 }
 
-pub(super) fn restore(loader: &mut Loader<'_>, notices: Arc<Notices>) -> Result<Store, LoadError> {
-    let mut store = Store { time: loader.value()?, ..Store::new(notices) };
+/// What was saved, in the place and the cluster of a store.
+pub(super) fn restore(
+    before: &Store,
+    loader: &mut Loader<'_>,
+    format: u16,
+) -> Result<Store, LoadError> {
+    let own = before.cluster;
+    let (time, cluster) = (loader.value()?, if format == 0 { own } else { loader.value()? });
+    let mut store = Store { time, cluster: own, ..Store::new(Arc::clone(&before.notices)) };
     for _ in 0..loader.value::<usize>()? {
         let (id, address, client) = (loader.value()?, text(loader)?, text(loader)?);
-        store.members.insert(id, Member { id, address, client });
+        if cluster == own {
+            store.members.insert(id, Member { id, address, client });
+        }
     }
     for _ in 0..loader.value::<usize>()? {
         let (key, value) = (Key::from(bytes(loader)?), bytes(loader)?);

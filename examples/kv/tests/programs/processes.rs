@@ -7,15 +7,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub struct Processes(processes::Processes);
+pub struct Processes(pub processes::Processes);
 
 impl Processes {
     /// Three founders.
     pub fn start() -> Self {
+        let mut cluster = Self::prepare();
+        cluster.0.begin().unwrap();
+        cluster
+    }
+
+    /// Three nodes to be.
+    pub fn prepare() -> Self {
         let recipe = Recipe::of(env!("CARGO_BIN_EXE_kv"));
         // Waits that a busy machine of two cores keeps.
         let recipe = recipe.say(&["--election-timeout=600", "--heartbeat=100"]);
-        Self(processes::Processes::found(recipe).unwrap())
+        Self(processes::Processes::prepare(recipe).unwrap())
     }
 
     /// Starts those that do not run, and waits until somebody leads.

@@ -246,7 +246,8 @@ impl Processes {
         read.and_then(Result::ok).unwrap_or_default()
     }
 
-    fn run_with(&mut self, id: usize, more: &[&str]) -> io::Result<()> {
+    /// Starts a node, and says more to it.
+    pub fn run_with(&mut self, id: usize, more: &[&str]) -> io::Result<()> {
         let mut command = Command::new(&self.recipe.program);
         command.args(&self.recipe.first);
         let node = &self.nodes[id - 1];
