@@ -69,6 +69,11 @@ impl Peer {
         self.heard = now;
     }
 
+    /// Whether nothing has come from it for long.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) >= PATIENCE
+    }
+
     /// Has the name of a silent peer looked up again, and takes over what came of it.
     pub(super) fn tend(&mut self, now: Instant) {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();

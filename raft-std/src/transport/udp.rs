@@ -2,6 +2,9 @@
 //!
 //! Whose a datagram is, is known by the address that it comes from, so the address that a peer is
 //! given here is the one that it sends from. What comes from elsewhere is counted and dropped.
+//!
+//! The address that a peer was given in the beginning stays beside one that is learned later. Where
+//! every node has moved, what they learned is old, and nobody could tell anybody what is new.
 
 use super::names::Peer;
 use super::{Transport, Unsent, socket};
@@ -21,7 +24,8 @@ pub struct Udp {
     socket: UdpSocket,
     /// Whether it is one of IPv6.
     six: bool,
-    peers: Vec<(NodeId, Peer)>,
+    /// Of two with the same id the first is where datagrams go.
+    peers: Vec<Known>,
     buffers: socket::Buffers,
     /// What is to be sent, one behind the other.
     outgoing: Vec<u8>,
@@ -29,6 +33,14 @@ pub struct Udp {
     /// Datagrams for peers whose address is not known.
     dropped: u32,
     strangers: u64,
+}
+
+/// An address of a peer.
+struct Known {
+    id: NodeId,
+    peer: Peer,
+    /// Whether it was given in the beginning, and stays when another is learned.
+    given: bool,
 }
 
 impl Udp {
@@ -52,14 +64,34 @@ impl Udp {
     /// A peer and where it is, `host:port`.
     pub fn peer(mut self, id: NodeId, address: &str) -> Self {
         let peer = Peer::new(address, self.six);
-        self.put(id, address, peer);
+        self.peers.retain(|known| known.id != id && !known.peer.is_named(address));
+        self.peers.push(Known { id, peer, given: true });
         self
     }
 
-    /// One node is at one address: whoever was said to be there has made way for this one.
-    fn put(&mut self, id: NodeId, address: &str, peer: Peer) {
-        self.peers.retain(|(other, known)| *other != id && !known.is_named(address));
-        self.peers.push((id, peer));
+    /// Where in the list the first address of a peer is that is like this.
+    fn place(&self, id: NodeId, is_it: impl Fn(&Known) -> bool) -> Option<usize> {
+        self.peers.iter().position(|known| known.id == id && is_it(known))
+    }
+
+    /// Sends to this address from now on.
+    fn prefer(&mut self, place: usize) {
+        let known = self.peers.remove(place);
+        self.peers.insert(0, known);
+    }
+
+    /// Tries the other address of each peer that is silent at the one it is sent to.
+    fn change_over(&mut self, now: Instant) {
+        for place in 0..self.peers.len() {
+            let (id, silent) = (self.peers[place].id, self.peers[place].peer.is_silent(now));
+            let is_first = self.place(id, |_| true) == Some(place);
+            let other = (place + 1..self.peers.len()).find(|other| self.peers[*other].id == id);
+            if let (true, true, Some(other)) = (silent, is_first, other) {
+                self.peers.swap(place, other);
+                // It has as long to answer.
+                self.peers[place].peer.heard(now);
+            }
+        }
     }
 
     /// The address of the socket.
@@ -78,22 +110,27 @@ impl Transport for Udp {
     }
 
     fn reaches(&self, peer: NodeId) -> bool {
-        self.peers.iter().any(|(id, _)| *id == peer)
+        self.peers.iter().any(|known| known.id == peer)
     }
 
     fn learn(&mut self, peer: NodeId, address: &str) -> bool {
+        // One node is at one address: whoever was said to be there has made way for this one.
+        self.peers.retain(|known| known.id == peer || !known.peer.is_named(address));
         // What is no news costs nobody the address that it has.
-        let known = self.peers.iter().find(|(id, _)| *id == peer).map(|(_, known)| known);
-        if !known.is_some_and(|known| known.is_named(address)) {
-            let before = known.and_then(Peer::address);
-            self.put(peer, address, Peer::later(address, self.six, before));
+        if let Some(place) = self.place(peer, |known| known.peer.is_named(address)) {
+            self.prefer(place);
+            return true;
         }
+        let before = self.place(peer, |_| true).and_then(|place| self.peers[place].peer.address());
+        self.peers.retain(|known| known.id != peer || known.given);
+        let new = Peer::later(address, self.six, before);
+        self.peers.insert(0, Known { id: peer, peer: new, given: false });
         true
     }
 
     fn send(&mut self, to: NodeId, datagram: &[u8]) {
-        let peer = self.peers.iter().find(|(id, _)| *id == to);
-        let Some(address) = peer.and_then(|(_, peer)| peer.address()) else {
+        let known = self.peers.iter().find(|known| known.id == to);
+        let Some(address) = known.and_then(|known| known.peer.address()) else {
             self.dropped += 1;
             return;
         };
@@ -116,13 +153,17 @@ impl Transport for Udp {
 
     fn receive(&mut self, each: &mut dyn FnMut(NodeId, &[u8])) {
         let Self { socket, buffers, peers, strangers, .. } = self;
-        let now = Instant::now();
+        let (now, mut at_another) = (Instant::now(), None);
         let mut sort = |from: SocketAddr, datagram: &[u8]| {
-            let mut known = peers.iter_mut();
-            match known.find(|(_, peer)| peer.address().is_some_and(|it| is_same(it, from))) {
-                Some((id, peer)) => {
-                    peer.heard(now);
-                    each(*id, datagram);
+            let is_here = |known: &Known| known.peer.address().is_some_and(|it| is_same(it, from));
+            match peers.iter().position(is_here) {
+                Some(place) => {
+                    let id = peers[place].id;
+                    if peers.iter().position(|known| known.id == id) != Some(place) {
+                        at_another = Some(place);
+                    }
+                    peers[place].peer.heard(now);
+                    each(id, datagram);
                 }
                 None => {
                     if strangers.is_power_of_two() || *strangers == 0 {
@@ -137,11 +178,15 @@ impl Transport for Udp {
                 break;
             }
         }
+        if let Some(place) = at_another {
+            self.prefer(place);
+        }
     }
 
     fn tend(&mut self) {
         let now = Instant::now();
-        self.peers.iter_mut().for_each(|(_, peer)| peer.tend(now));
+        self.peers.iter_mut().for_each(|known| known.peer.tend(now));
+        self.change_over(now);
     }
 
     fn strangers(&self) -> u64 {
@@ -216,6 +261,39 @@ mod tests {
         one.send(NodeId(2), b"behind");
         assert_eq!(one.flush(), Unsent { too_large: 1, dropped: 0 });
         assert_eq!(hear(&mut two).len(), 2);
+    }
+
+    #[test]
+    fn who_has_moved_is_found_where_it_was_said_to_be_in_the_beginning() {
+        let bind = || Udp::bind("127.0.0.1:0").unwrap();
+        let (gone, mut two) = (bind(), bind());
+        let mut one = bind().peer(NodeId(2), &address(&two));
+        two.learn(NodeId(1), &address(&one));
+        // What everybody had agreed on before all of them moved.
+        assert!(one.learn(NodeId(2), &address(&gone)));
+        one.send(NodeId(2), b"to nobody");
+        one.flush();
+        one.change_over(Instant::now());
+        assert_eq!(one.peers.len(), 2);
+        let later = Instant::now() + Duration::from_secs(3600);
+        one.change_over(later);
+        one.change_over(later);
+        one.send(NodeId(2), b"here");
+        one.flush();
+        assert_eq!(hear(&mut two), [(NodeId(1), b"here".to_vec())]);
+        // Whoever is heard at its other address is sent to there, at once.
+        assert!(one.learn(NodeId(2), &address(&gone)));
+        two.send(NodeId(1), b"I am here");
+        two.flush();
+        assert_eq!(hear(&mut one), [(NodeId(2), b"I am here".to_vec())]);
+        one.send(NodeId(2), b"so be it");
+        one.flush();
+        assert_eq!(hear(&mut two), [(NodeId(1), b"so be it".to_vec())]);
+        // The next one that is learned takes the place of the last one that was.
+        one.learn(NodeId(2), "127.0.0.1:9");
+        assert_eq!(one.peers.len(), 2);
+        one.learn(NodeId(3), &address(&two));
+        assert!(one.peers.iter().filter(|known| known.id == NodeId(2)).count() == 1);
     }
 
     #[test]
