@@ -280,6 +280,27 @@ fn garbage_and_what_is_too_much_harm_nobody_else() {
 }
 
 #[test]
+fn whoever_says_nothing_more_hears_every_answer() {
+    let mut cluster = Cluster::start(1, |_| {});
+    let door = cluster.node(1).door();
+    for number in 0..100 {
+        let mut stream = TcpStream::connect(&door).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&request(&["INCR", "n"])).unwrap();
+        // At once or after the first answer, with another request before it.
+        if number % 2 == 0 {
+            stream.read_exact(&mut [0]).unwrap();
+            stream.write_all(&request(&["PING"])).unwrap();
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.ends_with("+PONG\r\n"), number % 2 == 0, "{answers}");
+        assert!(answers.contains(&format!("{}\r\n", number + 1)), "{answers}");
+    }
+}
+
+#[test]
 fn whoever_does_not_read_is_not_read_either() {
     let mut cluster = Cluster::start(1, |_| {});
     let mut client = cluster.node(1).client();

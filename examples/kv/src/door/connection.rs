@@ -29,6 +29,8 @@ pub struct Connection {
     /// Whether there may be something to read, or room to write.
     pub readable: bool,
     pub writable: bool,
+    /// Whether the client says nothing more: what is read is then read up to its end.
+    pub closing: bool,
     /// Nothing more is read of it.
     ended: bool,
 }
@@ -64,6 +66,7 @@ impl Connection {
             trusted,
             readable: true,
             writable: true,
+            closing: false,
             ended: false,
         }
     }
@@ -199,7 +202,11 @@ impl Connection {
         match self.stream.read(piece) {
             // What was said before is answered all the same.
             Ok(0) => self.ended = true,
-            Ok(count) => self.requests.push(piece.get(..count).unwrap_or_default()),
+            Ok(count) => {
+                self.requests.push(piece.get(..count).unwrap_or_default());
+                // That was all there is, and the end of what a client says is told apart.
+                self.readable = count == piece.len() || self.closing;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

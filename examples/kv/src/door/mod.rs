@@ -138,6 +138,7 @@ impl Porter {
                     Token(name) => {
                         if let Some(connection) = self.connections.get_mut(&name) {
                             connection.readable |= event.is_readable() || event.is_error();
+                            connection.closing |= event.is_read_closed() || event.is_error();
                             connection.writable |= event.is_writable() || event.is_error();
                             due.push(name);
                         }
