@@ -37,6 +37,10 @@ struct Desk {
     begun: bool,
     outcome: Option<Outcome>,
     closing: bool,
+    /// Whether the thread sleeps until there is a job, and whether somebody does until there is an
+    /// outcome: waking nobody costs a call of the system all the same.
+    idle: bool,
+    awaited: bool,
 }
 
 impl Flusher {
@@ -66,8 +70,11 @@ impl Flusher {
         }
         let mut desk = lock(&self.shared.desk);
         (desk.job, desk.begun, desk.outcome) = (Some(job), true, None);
+        let idle = desk.idle;
         drop(desk);
-        self.shared.changed.notify_all();
+        if idle {
+            self.shared.changed.notify_all();
+        }
         Ok(())
     }
 
@@ -87,7 +94,9 @@ impl Flusher {
                 desk.begun = false;
                 return outcome;
             }
+            desk.awaited = true;
             desk = self.shared.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            desk.awaited = false;
         }
         Ok(())
     }
@@ -118,8 +127,13 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next_job() {
             let outcome = self.run(job);
-            lock(&self.desk).outcome = Some(outcome);
-            self.changed.notify_all();
+            let mut desk = lock(&self.desk);
+            desk.outcome = Some(outcome);
+            let awaited = desk.awaited;
+            drop(desk);
+            if awaited {
+                self.changed.notify_all();
+            }
             // Whatever a stranger does in there, this thread has more to do.
             let woken = catch_unwind(AssertUnwindSafe(|| {
                 if let Some(wake) = &*lock(&self.wake) {
@@ -140,7 +154,9 @@ impl Shared {
             if desk.closing {
                 return None;
             }
+            desk.idle = true;
             desk = self.changed.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            desk.idle = false;
         }
     }
 
