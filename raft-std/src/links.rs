@@ -72,8 +72,8 @@ impl Links {
         self.transports.iter_mut().try_for_each(|transport| transport.start(waker))
     }
 
-    /// Hands over the frames that came in.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(Frame<'_>)) {
+    /// Hands over the frames that came in; nobody asks sockets, where none can be read.
+    pub(crate) fn receive(&mut self, readable: bool, mut each: impl FnMut(Frame<'_>)) {
         let Self { id, cluster, transports, counters, .. } = self;
         let mut open = |owner: NodeId, datagram: &[u8]| {
             counters.received_bytes += datagram.len() as u64;
@@ -83,7 +83,8 @@ impl Links {
                 Some(_) => counters.misaddressed += 1,
             }
         };
-        transports.iter_mut().for_each(|transport| transport.receive(&mut open));
+        let due = transports.iter_mut().filter(|it| readable || it.socket().is_none());
+        due.for_each(|transport| transport.receive(&mut open));
     }
 
     /// Sends what `next` writes into a buffer, until that is nothing.
@@ -363,9 +364,46 @@ mod tests {
         ];
         let mut links = Links::new(NodeId(1), ClusterId(7), 500, vec![Box::new(Post(post))]);
         let mut heard = Vec::new();
-        links.receive(|frame| heard.push((frame.from, frame.bytes.to_vec())));
+        links.receive(true, |frame| heard.push((frame.from, frame.bytes.to_vec())));
         assert_eq!(heard, [(NodeId(2), b"hello".to_vec()), (NodeId(2), b"hello".to_vec())]);
         let LinkCounters { refused, misaddressed, received_bytes, .. } = links.counters();
         assert_eq!((refused, misaddressed, received_bytes), (1, 2, 55));
+    }
+
+    /// Says that something is there each time it is asked, and how often it was.
+    struct Eager(Option<std::net::UdpSocket>, Arc<Mutex<u32>>);
+
+    impl Transport for Eager {
+        fn start(&mut self, _: &Waker) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn socket(&self) -> Option<BorrowedFd<'_>> {
+            self.0.as_ref().map(rustix::fd::AsFd::as_fd)
+        }
+        fn reaches(&self, _: NodeId) -> bool {
+            false
+        }
+        fn send(&mut self, _: NodeId, _: &[u8]) {}
+        fn flush(&mut self) -> Unsent {
+            Unsent::default()
+        }
+        fn receive(&mut self, _: &mut dyn FnMut(NodeId, &[u8])) {
+            *self.1.lock().unwrap() += 1;
+        }
+    }
+
+    #[test]
+    fn sockets_that_can_not_be_read_are_not_asked_and_other_transports_are() {
+        let asked: [Arc<Mutex<u32>>; 2] = Default::default();
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let transports: Vec<Box<dyn Transport>> = vec![
+            Box::new(Eager(Some(socket), Arc::clone(&asked[0]))),
+            Box::new(Eager(None, Arc::clone(&asked[1]))),
+        ];
+        let mut links = Links::new(NodeId(1), ClusterId(7), 500, transports);
+        for readable in [true, false, false] {
+            links.receive(readable, |_| ());
+        }
+        assert_eq!(asked.map(|asked| *asked.lock().unwrap()), [1, 3]);
     }
 }

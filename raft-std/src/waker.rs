@@ -39,8 +39,10 @@ impl Waker {
     }
 
     /// Sleeps until woken, until one of the sockets can be read, or for so long. Returns at once if
-    /// [`wake`](Waker::wake) was called since this returned last.
-    pub(crate) fn sleep(&self, sockets: &[BorrowedFd<'_>], most: Option<Duration>) {
+    /// [`wake`](Waker::wake) was called since this returned last. Says whether any of the sockets
+    /// may have something to read.
+    pub(crate) fn sleep(&self, sockets: &[BorrowedFd<'_>], most: Option<Duration>) -> bool {
+        let mut readable = true;
         let state = &self.0.state;
         let free = state.compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
         if free.is_ok() {
@@ -48,13 +50,16 @@ impl Waker {
             let others = sockets.iter().map(|&fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
             let mut all: Vec<_> = std::iter::once(bell).chain(others).collect();
             let most = most.and_then(|most| Timespec::try_from(most).ok());
-            // Whatever it says, everything is looked at next; an interruption is nothing special.
-            poll(&mut all, most.as_ref()).ok();
-            if all.first().is_some_and(|bell| !bell.revents().is_empty()) {
+            let polled = poll(&mut all, most.as_ref());
+            let mut told = all.iter().map(|it| !it.revents().is_empty());
+            if told.next() == Some(true) {
                 self.0.bell.hush();
             }
+            // Whoever was interrupted knows nothing, and looks at everything.
+            readable = polled.is_err() || told.any(|told| told);
         }
         state.store(AWAKE, Ordering::SeqCst);
+        readable
     }
 }
 
@@ -132,7 +137,7 @@ mod tests {
 
     const LONG: Option<Duration> = Some(Duration::from_secs(60));
 
-    fn is_short(sleep: impl FnOnce()) -> bool {
+    fn is_short<T>(sleep: impl FnOnce() -> T) -> bool {
         let start = Instant::now();
         sleep();
         start.elapsed() < Duration::from_secs(30)
@@ -159,8 +164,12 @@ mod tests {
     #[test]
     fn a_socket_with_something_to_read_ends_it() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.send_to(&[1], socket.local_addr().unwrap()).unwrap();
         let waker = Waker::new().unwrap();
-        assert!(is_short(|| waker.sleep(&[socket.as_fd()], LONG)));
+        assert!(!waker.sleep(&[socket.as_fd()], Some(Duration::from_millis(5))));
+        socket.send_to(&[1], socket.local_addr().unwrap()).unwrap();
+        assert!(is_short(|| assert!(waker.sleep(&[socket.as_fd()], LONG))));
+        // Whoever was called did not look.
+        waker.wake();
+        assert!(waker.sleep(&[], LONG));
     }
 }

@@ -90,6 +90,8 @@ pub(crate) struct Host<S: HostStorage, M: HostMachine> {
     changes: Changes,
     saving: Saving<S>,
     subscribers: Vec<SyncSender<Event>>,
+    /// Whether there may be something to read from sockets.
+    readable: bool,
     /// When transports were looked after last.
     tended: Duration,
     /// Memory for requests that are taken over.
@@ -120,6 +122,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             changes: Changes::default(),
             saving: Saving::new(id),
             subscribers: Vec::new(),
+            readable: true,
             tended: now,
             requests: Vec::new(),
         }
@@ -152,13 +155,16 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         self.turns += 1;
         // Before anything else: whoever was asleep must know it.
         let now = clock::now();
-        self.node.advance(self.ticks.take(now));
+        let over = self.ticks.take(now);
+        self.node.advance(over);
         if now.saturating_sub(self.tended) >= TEND {
             self.tended = now;
             self.links.tend();
         }
+        // What was seen before a tick was over may be old by now.
+        let readable = std::mem::replace(&mut self.readable, true) || over > 0;
         let Self { links, node, ticks, .. } = self;
-        links.receive(|frame| {
+        links.receive(readable, |frame| {
             // A leader that is heard is promised the time from now on, and not from when this turn
             // began: the thread may have stood still, and datagrams have come, since then.
             match ticks.take(clock::now()) {
@@ -196,7 +202,7 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         }
         let most = (ticks != u32::MAX).then(|| self.ticks.until(ticks, clock::now()));
         let most = most.into_iter().chain(self.saving.wait(&self.node)).min();
-        self.shared.waker.sleep(&self.links.sockets(), most);
+        self.readable = self.shared.waker.sleep(&self.links.sockets(), most);
     }
 
     fn take_requests(&mut self) -> Result<(), Stopped> {

@@ -47,7 +47,7 @@ impl Metrics {
                         sleeper.sleep(&[listener.as_fd()], None);
                     }
                     // Too many files are open: it will pass.
-                    Err(_) => sleeper.sleep(&[], Some(http::PATIENCE)),
+                    Err(_) => drop(sleeper.sleep(&[], Some(http::PATIENCE))),
                 }
             }
         };
