@@ -61,7 +61,7 @@ fn go_alone(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
 
 /// A founder whose cluster begins with a snapshot of another one.
 fn begin_with_another(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
-    let snapshot = Snapshot { last: input.position(), bytes: input.word(), checksum: input.word() };
+    let snapshot = snapshot(input);
     let membership = Membership::of_voters(NodeSet::of(&[input.node(), input.node()]));
     let (cluster, id, nonce) = (ClusterId(input.long()), input.node(), Nonce(input.word()));
     let founder = Identity { cluster, id, nonce, membership, settings: input.word() };
@@ -214,6 +214,7 @@ fn act(input: &mut Input, node: &mut Member) {
         17 => {
             black_box(node.compact()).ok();
         }
+        20 => adopt(input, node),
         18 => node.announce(),
         19 => {
             black_box(node.maintain()).ok();
@@ -222,6 +223,19 @@ fn act(input: &mut Input, node: &mut Member) {
             black_box(node.poll_event());
         }
     }
+}
+
+/// A snapshot that was saved beside the node, or one that nobody ever saved.
+fn adopt(input: &mut Input, node: &mut Member) {
+    black_box((node.wants_draft(), node.adoption_waits(), node.snapshot()));
+    let Ok(Some(draft)) = black_box(node.draft()) else { return };
+    let sink = &mut |offset, bytes: &[u8]| black_box(Some((offset, bytes))).map(drop);
+    let saved = black_box(draft.save(node.machine(), sink));
+    let stray = snapshot(input);
+    let snapshot = saved.filter(|_| black_box(input.flag())).unwrap_or(stray);
+    let place =
+        |storage: &mut MemoryStorage<Memory>| storage.write(Record::Stage { snapshot, held: 0 });
+    black_box(node.adopt(snapshot, place)).ok();
 }
 
 fn change(input: &mut Input) -> Change {
