@@ -198,6 +198,9 @@ impl fmt::Display for AdminError {
         match self {
             Self::NotLeader(Some(leader)) => write!(f, "node {} leads: ask that one", leader.0),
             Self::NotLeader(None) => write!(f, "no leader is known"),
+            Self::Change(ChangeError::NotCaughtUp(id)) => {
+                write!(f, "node {} is not heard, or has not caught up", id.0)
+            }
             Self::Change(error) => write!(f, "the members can't become that: {error:?}"),
             Self::Transfer(error) => write!(f, "nobody can take over: {error:?}"),
             Self::NotTaken => write!(f, "the other node did not take over"),

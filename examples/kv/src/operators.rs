@@ -258,7 +258,9 @@ const fn role(role: RoleName) -> &'static str {
 fn refused(error: &AdminError) -> Reply {
     let code = match error {
         AdminError::NotLeader(_) => "NOTLEADER",
-        AdminError::Unfinished | AdminError::NotTaken => "TRYAGAIN",
+        AdminError::Unfinished
+        | AdminError::NotTaken
+        | AdminError::Change(ChangeError::NotCaughtUp(_)) => "TRYAGAIN",
         _ => "ERR",
     };
     Reply::Error(format!("{code} {error}"))
