@@ -3,12 +3,10 @@
 //! A number that can't be measured is as bad as one past its limit: a budget that nobody looks at
 //! keeps nothing small.
 
-use crate::report::{self, Measured, Measurement};
+use crate::meters::{self, Measured, Measurement, tests_folder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Which budgets are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,9 +92,9 @@ pub fn check(scope: Scope) -> Result<(), String> {
     });
     let mut problems = Vec::new();
     let mut measured = BTreeMap::new();
-    let mut meters: Vec<fn() -> Measured> = vec![report::measure];
+    let mut meters: Vec<fn() -> Measured> = vec![meters::core];
     if scope == Scope::Everything {
-        meters.push(measure_boards);
+        meters.push(meters::boards);
     }
     for measure in meters {
         match measure() {
@@ -168,32 +166,6 @@ fn read_budgets() -> Result<BTreeMap<String, Budget>, String> {
     toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Runs the program that builds images for boards and weighs them; reads its `name = value` lines.
-fn measure_boards() -> Measured {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(tests_folder().join("boards")).stderr(Stdio::inherit());
-    let run = cargo.args(["run", "--quiet", "--package", "measure"]).output();
-    let run = run.map_err(|error| format!("cargo does not start: {error}"))?;
-    if !run.status.success() {
-        return Err("`cargo run --package measure` in tests/boards failed, as it says above; it \
-            needs `rustup target add thumbv6m-none-eabi` and `apt-get install qemu-system-arm`"
-            .to_string());
-    }
-    let said = String::from_utf8_lossy(&run.stdout);
-    said.lines().filter(|line| !line.trim().is_empty()).map(read_measurement).collect()
-}
-
-fn read_measurement(line: &str) -> Result<Measurement, String> {
-    let number = line.split_once('=').and_then(|(name, value)| {
-        Some(Measurement { name: name.trim().to_string(), value: value.trim().parse().ok()? })
-    });
-    number.ok_or_else(|| format!("tests/boards/measure said `{line}`, not `name = value`"))
-}
-
-fn tests_folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,13 +197,5 @@ mod tests {
         assert_eq!(Verdict::of(&budget, Some(30.0)), Verdict::Debt);
         assert_eq!(Verdict::of(&budget, Some(30.1)), Verdict::OverLimit);
         assert_eq!(Verdict::of(&budget, Some(20.0)), Verdict::WithinLimit);
-    }
-
-    #[test]
-    fn a_line_that_is_no_measurement_is_an_error() {
-        let number = read_measurement("core_text_bytes = 14336").ok().unwrap();
-        assert_eq!((number.name.as_str(), number.value), ("core_text_bytes", 14336.0));
-        assert!(read_measurement("core_text_bytes").is_err());
-        assert!(read_measurement("core_text_bytes = many").is_err());
     }
 }

@@ -1,25 +1,17 @@
 //! What things cost, held against budgets: the core by itself, and whole clusters of processes.
 //!
-//! * `cluster.rs`: three nodes that talk in encoded bytes, and the machine that they drive
-//! * `workload.rs`: what they do while they are measured
-//! * `callgrind.rs`: counts the instructions of a workload, by running this program under valgrind
-//! * `datagrams.rs`: how long each kind of datagram is
-//! * `report.rs`: all of that in one list
+//! * `core/`, a program of its own: instructions and bytes for a commit of three nodes
 //! * `loopback/`: three processes on this machine, beside its floors and another cluster
-//! * `budgets.rs`: the list, and what `tests/boards/measure` finds, against `tests/budgets.toml`
+//! * `meters.rs`: runs the programs that measure, and reads what they say
+//! * `budgets.rs`: what they say against `tests/budgets.toml`
 
 mod budgets;
-mod callgrind;
-mod cluster;
-mod datagrams;
 #[cfg(target_os = "linux")]
 mod loopback;
-mod report;
-mod workload;
+mod meters;
 
 use std::env;
 use std::process::ExitCode;
-use workload::Workload;
 
 const USAGE: &str = "\
 usage: cargo run --release -p raft-bench -- COMMAND
@@ -38,15 +30,13 @@ fn main() -> ExitCode {
         return code;
     }
     let outcome = match words[..] {
-        ["core"] => report::print(),
+        ["core"] => meters::print_core(),
         ["budgets"] => budgets::check(budgets::Scope::Everything),
         ["budgets", "--only", "core"] => budgets::check(budgets::Scope::Core),
         #[cfg(target_os = "linux")]
         ["loopback"] => loopback::run(),
         #[cfg(not(target_os = "linux"))]
         ["loopback"] => Err("Linux is where processes are measured".to_string()),
-        // What this program runs of itself under valgrind.
-        [callgrind::WORKLOAD, name, commits] => run_workload(name, commits),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -59,12 +49,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn run_workload(name: &str, commits: &str) -> Result<(), String> {
-    let workload = Workload::ALL.into_iter().find(|workload| workload.name() == name);
-    let workload = workload.ok_or_else(|| format!("no workload is called {name}"))?;
-    let commits = commits.parse().map_err(|error| format!("{commits} commits: {error}"))?;
-    workload.run(commits);
-    Ok(())
 }

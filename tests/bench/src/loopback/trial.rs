@@ -6,7 +6,7 @@ use super::door::{self, Resp};
 use super::etcd::{Etcds, Grpc};
 use super::figures::Figures;
 use super::floors::{self, ANY_CORE, FIRST_CORE, SECOND_CORE};
-use crate::report::Measurement;
+use crate::meters::Measurement;
 use std::path::Path;
 use std::time::Duration;
 
