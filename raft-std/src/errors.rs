@@ -54,6 +54,8 @@ pub enum Stopped {
     Panicked(String),
     /// The machine can't follow: it still stores and votes, and answers nothing.
     Apply(ApplyFault),
+    /// It may run on: its thread is busy, and did not say in time how it is.
+    Silent,
 }
 
 /// Why a command has no answer.
@@ -162,6 +164,7 @@ impl fmt::Display for Stopped {
             Self::Storage(words) => write!(f, "the storage failed: {words}"),
             Self::Panicked(words) => write!(f, "its thread panicked: {words}"),
             Self::Apply(fault) => write!(f, "the machine can't follow: {fault:?}"),
+            Self::Silent => write!(f, "its thread may be busy: nothing was heard of it in time"),
         }
     }
 }

@@ -271,7 +271,7 @@ impl<M: HostMachine> View<M> {
         self.shared.ask(Request::Status(answer));
         match waiting.wait(Instant::now() + self.patience) {
             Outcome::Given(status) => Ok(status),
-            _ => Err(self.shared.stopped().unwrap_or(Stopped::ShutDown)),
+            _ => Err(self.shared.stopped().unwrap_or(Stopped::Silent)),
         }
     }
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{CLUSTER, Marks, PATIENCE};
-use raft_std::{Memory, NodeId, Server, Settings};
-use std::io::{Read, Write};
+use raft_std::{Memory, NodeId, Read, Server, Settings, Stopped};
+use std::io::{Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,31 @@ fn a_server_that_has_stopped_says_so() {
     let address = metrics.address();
     drop(metrics);
     assert!(TcpStream::connect(address).is_err(), "it is not there any more");
+}
+
+#[test]
+fn a_server_that_is_busy_is_not_said_to_have_ended() {
+    let storage = Memory::new(1 << 20, 4096).unwrap();
+    let server = Server::without_address(NodeId(1))
+        .found(CLUSTER, &[NodeId(1)])
+        .settings(Settings { log_bytes: 1 << 20, ..Settings::LAN })
+        .patience(Duration::from_millis(50))
+        .start(storage, Marks::default())
+        .unwrap();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (begin, begun) = std::sync::mpsc::channel();
+    let reader = move |_: &Marks| {
+        begin.send(()).unwrap();
+        released.recv().is_err()
+    };
+    drop(server.begin_read(Read::Stale, reader));
+    begun.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(server.status().err(), Some(Stopped::Silent));
+    drop(release);
+    let until = Instant::now() + PATIENCE;
+    while server.status().is_err() {
+        assert!(Instant::now() < until, "it is not busy any more");
+    }
 }
 
 #[test]
