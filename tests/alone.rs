@@ -1,55 +1,21 @@
 //! Two of three disks are gone for good: the survivor goes on alone, loudly, and takes others in.
 
+mod disaster;
+
+use disaster::{Disk, FOUNDERS, LOG_BYTES, Member, NEW, OLD, blank, run};
 use raft_core::wire::{ENVELOPE_BYTES, Envelope};
 use raft_core::{
-    Alone, AloneError, Ballot, Change, ClusterId, Config, Frame, Identity, MemoryStorage, Node,
-    NodeId, Nonce, Packet, Recipient, Record, RoleName, Storage, Term, format, recover_alone,
+    Alone, AloneError, Ballot, Change, ClusterId, Config, Identity, Node, NodeId, Nonce, Packet,
+    Recipient, Record, RoleName, Storage, Term, format, recover_alone,
 };
 use raft_simulator::words::Words;
-
-type Disk = MemoryStorage<Vec<u8>>;
-type Member = Node<Vec<u8>, Disk, Words>;
-
-const LOG_BYTES: usize = 4096;
-const OLD: ClusterId = ClusterId(1);
-const NEW: ClusterId = ClusterId(2);
-const FOUNDERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
 fn config(id: u8) -> Config {
     Config::new(NodeId(id), 3)
 }
 
-fn blank() -> Disk {
-    let disk = Disk::new(vec![0; LOG_BYTES], vec![0; 4 * LOG_BYTES]).unwrap();
-    disk.with_snapshots(vec![0; 1024], vec![0; 1024])
-}
-
 fn make(id: u8, disk: Disk) -> Member {
     Node::recover(config(id), vec![0; LOG_BYTES], disk, Words::default()).unwrap()
-}
-
-/// Everything that these nodes owe each other arrives, tick by tick.
-fn run(nodes: &mut [Member], ticks: u32) {
-    for _ in 0..ticks {
-        nodes.iter_mut().for_each(Node::tick);
-        for _ in 0..4 {
-            let mut letters = Vec::new();
-            for node in nodes.iter_mut() {
-                node.flush().unwrap();
-                let mut buffer = [0; 256];
-                while let Some(packet) = node.transmit(&mut buffer) {
-                    letters.push((node.status().id, packet.to, packet.bytes.to_vec()));
-                }
-                while node.apply().is_some() {}
-            }
-            for (from, to, bytes) in letters {
-                let here = |node: &&mut Member| Recipient::Peer(node.status().id) == to;
-                if let Some(node) = nodes.iter_mut().find(here) {
-                    node.receive(Frame { from, bytes: &bytes });
-                }
-            }
-        }
-    }
 }
 
 /// A survivor of three that had agreed on two words, and the disk of another one.

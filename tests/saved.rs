@@ -1,19 +1,14 @@
 //! All disks are gone, and a snapshot in other hands is left: a new cluster begins with it.
 
+mod disaster;
+
+use disaster::{Disk, FOUNDERS, LOG_BYTES, Member, NEW, OLD, blank, run};
 use raft_core::{
-    ClusterId, Config, Configuration, FormatError, FoundError, Frame, Identity, LoadError,
-    MemoryStorage, Node, NodeId, Nonce, Part, Recipient, Record, RoleName, Saved, Snapshot,
-    Storage, format,
+    Config, Configuration, FormatError, FoundError, Identity, LoadError, Node, NodeId, Nonce, Part,
+    Record, RoleName, Saved, Snapshot, Storage, format,
 };
 use raft_simulator::words::Words;
 
-type Disk = MemoryStorage<Vec<u8>>;
-type Member = Node<Vec<u8>, Disk, Words>;
-
-const LOG_BYTES: usize = 4096;
-const OLD: ClusterId = ClusterId(1);
-const NEW: ClusterId = ClusterId(2);
-const FOUNDERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 /// Of those before only one is there again.
 const SUCCESSORS: [NodeId; 3] = [NodeId(3), NodeId(4), NodeId(5)];
 
@@ -21,37 +16,8 @@ fn config(id: NodeId) -> Config {
     Config::new(id, 3)
 }
 
-fn blank() -> Disk {
-    let disk = Disk::new(vec![0; LOG_BYTES], vec![0; 4 * LOG_BYTES]).unwrap();
-    disk.with_snapshots(vec![0; 1024], vec![0; 1024])
-}
-
 fn make(id: NodeId, disk: Disk) -> Member {
     Node::recover(config(id), vec![0; LOG_BYTES], disk, Words::default()).unwrap()
-}
-
-/// Everything that these nodes owe each other arrives, tick by tick.
-fn run(nodes: &mut [Member], ticks: u32) {
-    for _ in 0..ticks {
-        nodes.iter_mut().for_each(Node::tick);
-        for _ in 0..4 {
-            let mut letters = Vec::new();
-            for node in nodes.iter_mut() {
-                node.flush().unwrap();
-                let mut buffer = [0; 256];
-                while let Some(packet) = node.transmit(&mut buffer) {
-                    letters.push((node.status().id, packet.to, packet.bytes.to_vec()));
-                }
-                while node.apply().is_some() {}
-            }
-            for (from, to, bytes) in letters {
-                let here = |node: &&mut Member| Recipient::Peer(node.status().id) == to;
-                if let Some(node) = nodes.iter_mut().find(here) {
-                    node.receive(Frame { from, bytes: &bytes });
-                }
-            }
-        }
-    }
 }
 
 /// What a cluster that had agreed on two words left behind.
