@@ -1,8 +1,9 @@
 //! The CRC-32 that Ethernet, zip and PNG have (ISO-HDLC), a bit at a time.
 //!
 //! A table would take a kilobyte of a board's flash, and what is summed up there is short or rare.
-//! Hosts have the room, and snapshots that are long: the feature `tables` takes eight bytes at a
-//! time.
+//! Compilers that are asked for speed rather than size know this loop, and make such a table of it
+//! themselves. Hosts have the room, and snapshots that are long: the feature `tables` takes eight
+//! bytes at a time.
 
 #[cfg(any(test, feature = "tables"))]
 mod tables;
@@ -17,8 +18,7 @@ pub(crate) fn bit_by_bit(before: u32, bytes: &[u8]) -> u32 {
     for &byte in bytes {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            let out = crc & 1;
-            crc = crc >> 1 ^ out.wrapping_neg() & 0xEDB8_8320;
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
         }
     }
     !crc
