@@ -41,6 +41,12 @@ impl Mark {
     pub(crate) const PRESENT: Self = Self(1 << 4);
     /// It lost entries, and has not said since that its word counts.
     pub(crate) const REFILLING: Self = Self(1 << 5);
+    /// Its leader wants to stand still.
+    pub(crate) const WARNED: Self = Self(1 << 6);
+    /// It was sent nothing since its leader wants that.
+    pub(crate) const UNAWARE: Self = Self(1 << 7);
+    /// What a sign of life ends.
+    pub(crate) const SILENCE: Self = Self(Self::OWED_HEARTBEAT.0 | Self::UNAWARE.0);
 }
 
 /// One follower, seen from its leader.
@@ -102,7 +108,7 @@ impl Progress {
     /// Entries up to before `next` were sent in `round`.
     pub(crate) fn sent(&mut self, next: Index, round: Round) {
         self.appended = round;
-        self.set(Mark::OWED_HEARTBEAT, false);
+        self.set(Mark::SILENCE, false);
         if !self.is(Mark::COUNTED) {
             self.set(Mark::PAUSED, true);
         }

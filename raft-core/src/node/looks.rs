@@ -30,6 +30,13 @@ where
         raft.deadline().unwrap_or(u32::MAX).min(waits)
     }
 
+    /// How many of its medium's longest pauses, as erasing a sector of flash is one, the next call
+    /// of [`maintain`](Node::maintain) may take; zero if there is nothing to do. Nobody has to call
+    /// it: what is not done ahead is done in a flush, which then takes so much longer.
+    pub fn upkeep(&self) -> u32 {
+        self.storage.upkeep()
+    }
+
     /// Who leads, if it is known.
     pub fn leader(&self) -> Option<NodeId> {
         self.raft.leader()

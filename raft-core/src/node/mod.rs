@@ -42,12 +42,14 @@ use crate::wire::{Frame, Packet, Recipient};
 /// **The barrier** makes it durable: [`flush`](Node::flush), or
 /// [`begin_flush`](Node::begin_flush) and [`flushed`](Node::flushed) around storage that finishes
 /// later. A leader's heartbeats and appends may leave in between; promises wait by themselves.
+/// [`maintain`](Node::maintain) does ahead of it what storage would have to do in it.
 ///
 /// **Outputs** are asked for until there are none: [`transmit`](Node::transmit),
 /// [`apply`](Node::apply), [`poll_read`](Node::poll_read), [`poll_event`](Node::poll_event).
 ///
 /// **Looks** change nothing: [`status`](Node::status), [`leader`](Node::leader),
-/// [`ticks_until_due`](Node::ticks_until_due), [`machine`](Node::machine).
+/// [`ticks_until_due`](Node::ticks_until_due), [`upkeep`](Node::upkeep),
+/// [`machine`](Node::machine).
 ///
 /// Any of them may be called at any time, as often or as rarely as suits; every call does an
 /// amount of work that the node's memory bounds.
@@ -260,12 +262,19 @@ where
     }
 
     /// Lets storage do one step of what need not wait until a flush waits for it: on a board with
-    /// flash, erasing what is free. Says whether there is more to do. Such a step may take as long
-    /// as the medium's longest pause, so a good moment is when heartbeats have just left.
+    /// flash, erasing what is free. [`Node::upkeep`] says how long that may take. Gives false while
+    /// it has to wait: for the end of a flush, and at a leader until every follower was sent a sign
+    /// of life, which it owes from the first call on. Call it again after [`Node::transmit`].
     pub fn maintain(&mut self) -> Result<bool, FlushError<S::Error>> {
         self.check_running()?;
+        if self.storage.upkeep() == 0 {
+            return Ok(true);
+        }
+        if self.raft.is_flushing() || !self.raft.may_stand_still() {
+            return Ok(false);
+        }
         let maintained = self.storage.maintain();
-        self.storage_outcome(maintained)
+        self.storage_outcome(maintained).map(|()| true)
     }
 
     // Outputs.

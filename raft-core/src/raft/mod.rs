@@ -23,6 +23,7 @@ mod receive;
 mod refill;
 mod role;
 mod snapshot;
+mod still;
 mod stream;
 mod supply;
 mod term_guard;

@@ -152,7 +152,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Stock<'a, B> {
 
     fn heartbeat(&self, follower: &mut Progress, buffer: &mut [u8]) -> Option<usize> {
         let (round, committed) = (self.round, self.committed);
-        follower.set(Mark::OWED_HEARTBEAT, false);
+        follower.set(Mark::SILENCE, false);
         let quiet_ticks = self.quiet_ticks;
         Heartbeat { round, committed, quiet_ticks }.write(self.term, buffer)
     }

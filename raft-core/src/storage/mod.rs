@@ -63,10 +63,15 @@ pub trait Storage {
         Ok(())
     }
 
-    /// Does one step of what need not wait until it is in the way, as erasing what is free. Says
-    /// whether there is another; each may take as long as the medium's longest pause.
-    fn maintain(&mut self) -> Result<bool, Self::Error> {
-        Ok(false)
+    /// How many of the medium's longest pauses, as erasing a sector is one, the next step takes of
+    /// what need not wait until it is in the way: zero if there is none to do.
+    fn upkeep(&self) -> u32 {
+        0
+    }
+
+    /// Does that step, between flushes. What nobody does ahead is done when it is in the way.
+    fn maintain(&mut self) -> Result<(), Self::Error> {
+        Ok(())
     }
 
     /// Fills the buffer with what stands at `offset` of the snapshot or of the stage, whether it is

@@ -91,6 +91,8 @@ pub struct Disk {
     pub writes: u32,
     /// Runs of entries among them.
     pub runs: u32,
+    /// How many steps of upkeep it has left to do.
+    pub worn: u32,
 }
 
 impl Disk {
@@ -116,6 +118,7 @@ impl Disk {
             cut_at: None,
             writes: 0,
             runs: 0,
+            worn: 0,
         }
     }
 
@@ -247,6 +250,16 @@ impl Storage for Disk {
 
     fn snapshot_bytes_max(&self) -> u32 {
         self.memory.snapshot_bytes_max()
+    }
+
+    fn upkeep(&self) -> u32 {
+        self.worn.min(1)
+    }
+
+    fn maintain(&mut self) -> Result<(), String> {
+        self.check()?;
+        self.worn = self.worn.saturating_sub(1);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), String> {

@@ -217,6 +217,7 @@ fn act(input: &mut Input, node: &mut Member) {
         20 => adopt(input, node),
         18 => node.announce(),
         19 => {
+            black_box(node.upkeep());
             black_box(node.maintain()).ok();
         }
         _ => {

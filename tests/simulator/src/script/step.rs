@@ -16,6 +16,7 @@ impl Story {
             "read" | "lease" => self.read(verb, words),
             "change" => self.change(words),
             "flush" | "begin" | "finish" => self.barrier(verb, words),
+            "wear" | "maintain" => self.upkeep(verb, words),
             "send" | "deliver" | "repeat" | "drop" | "damage" | "forge" => self.post(verb, words),
             "settle" | "run" | "trips" | "apply" => self.run(verb, words),
             "cut" | "isolate" | "heal" => self.network(verb, words),
@@ -118,6 +119,22 @@ impl Story {
                     self.cluster.finish_flush(node)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// `wear 1 2`, after which its disk has two steps of upkeep to do, and `maintain 1`.
+    fn upkeep(&mut self, verb: &str, words: &[&str]) -> Outcome {
+        let node = self.cluster.node_mut(id(word(words, 0)?)?)?;
+        if verb == "wear" {
+            node.storage_mut().worn = word(words, 1)?.parse().map_err(|_| "how many steps?")?;
+            return Ok(());
+        }
+        let worn = node.upkeep() > 0;
+        match node.maintain() {
+            Ok(true) => self.say(if worn { "  stands still" } else { "  has nothing to do" }),
+            Ok(false) => self.say("  waits"),
+            Err(error) => self.say(format!("  {error:?}")),
         }
         Ok(())
     }
