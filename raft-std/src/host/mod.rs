@@ -192,7 +192,8 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
         }
         self.reads.settle(&mut self.node);
         self.changes.settle(&self.node);
-        self.tell_events()
+        self.tell_events()?;
+        self.maintain()
     }
 
     fn sleep(&mut self) {
@@ -283,6 +284,15 @@ impl<S: HostStorage, M: HostMachine> Host<S, M> {
             }
         };
         Ok(ended)
+    }
+
+    /// Gives storage time for what it would do in a flush, after all else.
+    fn maintain(&mut self) -> Result<(), Stopped> {
+        if self.node.upkeep() > 0 {
+            // Where it must wait the node is due, and the next turn comes at once.
+            self.node.maintain().map_err(stopped)?;
+        }
+        Ok(())
     }
 
     fn transmit(&mut self) {

@@ -14,7 +14,7 @@ use raft_core::{
     Saver, Storage, format,
 };
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const CLUSTER: ClusterId = ClusterId(7);
 const IDS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
@@ -56,6 +56,8 @@ struct Knobs {
     after: Happening,
     /// Whether flushes don't end.
     holds: AtomicBool,
+    /// How many steps of upkeep its storage has to do.
+    worn: AtomicU32,
 }
 
 struct Path(Local, Arc<Knobs>);
@@ -116,6 +118,15 @@ impl Storage for Disk {
 
     fn begin_flush(&mut self) -> Result<(), Self::Error> {
         self.0.begin_flush()
+    }
+
+    fn upkeep(&self) -> u32 {
+        self.1.worn.load(Ordering::Relaxed).min(1)
+    }
+
+    fn maintain(&mut self) -> Result<(), Self::Error> {
+        self.1.worn.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -268,4 +279,22 @@ fn a_lease_that_ended_while_the_thread_stood_still_shows_nothing_old_even_later(
         seen.is_some()
     });
     assert_eq!(seen.into_inner().unwrap(), Some(Ok(12)));
+}
+
+#[test]
+fn storage_is_given_its_time_and_a_leader_speaks_before() {
+    let mut hosts = led();
+    for one in &hosts {
+        one.knobs.worn.store(2, Ordering::Relaxed);
+    }
+    let left = |hosts: &[One]| {
+        hosts.iter().map(|one| one.knobs.worn.load(Ordering::Relaxed)).collect::<Vec<_>>()
+    };
+    hosts.iter_mut().for_each(One::turn);
+    assert_eq!(left(&hosts), [2, 1, 1]);
+    assert_eq!(hosts[0].host.node.ticks_until_due(), 0);
+    hosts.iter_mut().for_each(One::turn);
+    assert_eq!(left(&hosts), [1, 0, 0]);
+    until(&mut hosts, |hosts| left(hosts) == [0, 0, 0]);
+    assert!(hosts[0].leads());
 }
