@@ -264,7 +264,8 @@ where
     /// Lets storage do one step of what need not wait until a flush waits for it: on a board with
     /// flash, erasing what is free. [`Node::upkeep`] says how long that may take. Gives false while
     /// it has to wait: for the end of a flush, and at a leader until every follower was sent a sign
-    /// of life, which it owes from the first call on. Call it again after [`Node::transmit`].
+    /// of life, which it owes from the first call on. Call it again after [`Node::transmit`], and
+    /// let others be heard between two steps.
     pub fn maintain(&mut self) -> Result<bool, FlushError<S::Error>> {
         self.check_running()?;
         if self.storage.upkeep() == 0 {

@@ -12,16 +12,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
     /// so that it waits for nobody, and longer than for its own link only if nothing leaves at all.
     pub(crate) fn may_stand_still(&mut self) -> bool {
         let Role::Leader(leading) = &mut self.role else { return true };
-        let warned = leading.followers.iter().any(|peer| peer.is(Mark::WARNED));
-        if !warned {
+        let followers = &leading.followers;
+        let aware = followers.iter().all(|it| it.is(Mark::WARNED) && !it.is(Mark::UNAWARE));
+        if !aware && !followers.iter().any(|it| it.is(Mark::WARNED)) {
             leading.begin_round();
         }
-        let followers = &mut leading.followers;
-        let aware = warned && !followers.iter().any(|peer| peer.is(Mark::UNAWARE));
-        for peer in followers.iter_mut() {
+        for peer in &mut leading.followers {
+            // Whoever has come since is told as well.
+            let unaware = peer.is(Mark::UNAWARE) || !peer.is(Mark::WARNED);
+            peer.set(Mark::UNAWARE, unaware && !aware);
             peer.set(Mark::WARNED, !aware);
-            peer.set(Mark::UNAWARE, !warned || peer.is(Mark::UNAWARE));
         }
-        aware || followers.is_empty()
+        aware
     }
 }
