@@ -69,7 +69,8 @@
 //! - `progress`, `clock`, `status`: followers as a leader sees them, waits, what is seen outside;
 //! - `raft`: elections, replication, and what is owed to whom;
 //! - `machine`, `node`: the application's part, and the whole behind one set of calls;
-//! - [`serial`]: datagrams over a serial line.
+//! - [`serial`]: datagrams over a serial line;
+//! - [`flash`]: storage in the NOR flash of a board.
 //!
 //! # What it does without
 //!
@@ -91,6 +92,7 @@ mod clock;
 mod config;
 mod configuration;
 mod durable;
+pub mod flash;
 mod log;
 mod machine;
 mod macros;

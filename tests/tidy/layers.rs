@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["node"],
     &["serial"],
+    &["flash"],
 ];
 
 /// The module that decides, and knows nothing of where its decisions are kept or applied.

@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 /// there, except that the first entries of a run may be without the others: a run may be longer
 /// than what a medium takes at once. Nothing is ever there that was not written, and recovering
 /// changes nothing of this. Only
-/// the end of the stage may be missing, flushed or not, until its snapshot was flushed: a medium
-/// that is written in words keeps the last one back until it is full.
+/// the end of the stage may be missing, flushed or not, or all of it, until its snapshot was
+/// flushed: a medium that is written in words keeps the last one back until it is full, and one
+/// that is erased in sectors begins the last one anew.
 ///
 /// **What rots** is told: see [`Loss`]. Storage is sure of what it hands out, and of the ballot
 /// that it is the newest one, which therefore lies in two places. What can't be read at the very

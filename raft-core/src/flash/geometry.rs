@@ -1,0 +1,199 @@
+//! Whether a flash will do, and how it is divided: two sectors for ballots, two slots for
+//! snapshots, the rest for the ring, in which a log must fit twice.
+
+use super::anchors::{HEADER_BYTES as ANCHOR_BYTES, STATE_BYTES};
+use super::medium::{WORD_BYTES_MAX, in_words};
+use super::record::{
+    COPY_BYTES_MAX, ENTRIES_OVERHEAD_MAX, HEAD_BYTES, OPENING_COPY_AT, PAYLOAD_BYTES_MAX,
+    PLAIN_BYTES_MAX,
+};
+use super::ring::HEADER_BYTES;
+use super::slots::{block_bytes, sectors_for};
+
+/// Less holds no record beside what else stands in a sector for ballots.
+const SECTOR_BYTES_MIN: usize = 512;
+/// Records beside entries when a log is written anew: the base and the snapshot.
+const FURTHER_RECORDS: usize = 2;
+/// Ballot sectors.
+const ANCHORS: usize = 2;
+/// What an entry takes up in the log's memory beside itself.
+const SLOT_BYTES: usize = 8;
+
+/// Why a flash can't be the storage of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum UnfitFlash {
+    /// It is not read byte by byte.
+    ReadSize,
+    /// Words are longer than 256 bytes, or their length is no power of two.
+    WriteSize,
+    /// Sectors are too short, or end in the middle of a word.
+    EraseSize {
+        /// What would do.
+        least_bytes: usize,
+    },
+    /// The buffer is too short.
+    Buffer {
+        /// What would do.
+        least_bytes: usize,
+    },
+    /// It has too few sectors for a log and snapshots of these lengths.
+    Capacity {
+        /// How many would do.
+        least_sectors: usize,
+    },
+}
+
+/// How a flash with sectors and words of these lengths is divided, and what that comes to.
+///
+/// For a log of 2,048 bytes, snapshots of 512, and frames of 128, with a 16-byte command in each
+/// entry: the fewest sectors, and with so many how many thousand commits until a sector was erased
+/// 10,000 times, in the ring alone and with a snapshot for each half of the log. Starts come on
+/// top: each erases both ballot sectors.
+///
+/// | chip | sector | word | least | sectors | thousand commits | with snapshots |
+/// |---|---|---|---|---|---|---|
+/// | nRF51 | 1024 | 4 | 18 | 64 | 21866 | 780 |
+/// | nRF52 | 4096 | 4 | 12 | 32 | 41641 | 780 |
+/// | RP2040 | 4096 | 256 | 16 | 64 | 7636 | 780 |
+/// | STM32G4, L4 | 2048 | 8 | 14 | 32 | 19600 | 780 |
+/// | STM32F4 | 16384 | 4 | 12 | 12 | 21792 | 780 |
+/// | STM32H7 | 131072 | 32 | 12 | 12 | 131008 | 780 |
+/// | W25Q, SPI | 4096 | 1 | 12 | 256 | 420748 | 780 |
+///
+/// A test computes it: `cargo test -p raft-core flash`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Geometry {
+    erase: usize,
+    word: usize,
+    record_bytes_max: usize,
+    log_bytes: usize,
+    pub(super) slot_sectors: usize,
+}
+
+impl Geometry {
+    /// The shortest buffer with which entries of so many bytes can be written, encoded. No entry is
+    /// longer than the cluster's [`frame_bytes`](crate::Config::frame_bytes).
+    pub const fn buffer_bytes(word: usize, entry_bytes: usize) -> usize {
+        let plain = HEAD_BYTES + PLAIN_BYTES_MAX;
+        let entry = entry_bytes.saturating_add(HEAD_BYTES + ENTRIES_OVERHEAD_MAX);
+        let record = in_words(if plain > entry { plain } else { entry }, word);
+        let fixed = in_words(ANCHOR_BYTES, word);
+        let copied = in_words(record.saturating_add(COPY_BYTES_MAX), word);
+        block_bytes(word).saturating_add(if copied > fixed { copied } else { fixed })
+    }
+
+    /// What can be had with sectors and words of these lengths and a buffer of this one, for a log
+    /// that has so much memory and snapshots no longer than that.
+    pub const fn new(
+        erase: usize,
+        word: usize,
+        buffer_bytes: usize,
+        log_bytes: usize,
+        snapshot_bytes: usize,
+    ) -> Result<Self, UnfitFlash> {
+        if word > WORD_BYTES_MAX || !word.is_power_of_two() {
+            return Err(UnfitFlash::WriteSize);
+        }
+        let least_bytes = if SECTOR_BYTES_MIN > 8 * word { SECTOR_BYTES_MIN } else { 8 * word };
+        if erase < least_bytes || !erase.is_multiple_of(word) {
+            return Err(UnfitFlash::EraseSize { least_bytes });
+        }
+        let least_bytes = Self::buffer_bytes(word, 0);
+        if buffer_bytes < least_bytes {
+            return Err(UnfitFlash::Buffer { least_bytes });
+        }
+        // In a ballot sector it stands beside a header and a few states.
+        let states = in_words(ANCHOR_BYTES, word) + 3 * in_words(STATE_BYTES, word);
+        let most = least(buffer_bytes - block_bytes(word), least(erase - states, erase / 2));
+        let most = least(most, HEAD_BYTES + PAYLOAD_BYTES_MAX);
+        let record_bytes_max = (most / word * word - COPY_BYTES_MAX) / word * word;
+        let slot_sectors = sectors_for(snapshot_bytes, erase, word);
+        Ok(Self { erase, word, record_bytes_max, log_bytes, slot_sectors })
+    }
+
+    /// The longest record, with its head.
+    pub(super) const fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
+    /// The longest record that is of no entries, in whole words.
+    pub(super) const fn plain_bytes_max(&self) -> usize {
+        in_words(HEAD_BYTES + PLAIN_BYTES_MAX, self.word)
+    }
+
+    /// The longest entry that can be written, encoded.
+    pub const fn entry_bytes_max(&self) -> usize {
+        self.record_bytes_max - HEAD_BYTES - ENTRIES_OVERHEAD_MAX
+    }
+
+    /// How many sectors will do.
+    pub const fn least_sectors(&self) -> usize {
+        self.other_sectors().saturating_add(self.least_segments())
+    }
+
+    /// How many entries of so many bytes, encoded, can be committed, one by one, until a sector was
+    /// erased so often, if the flash has so many sectors: those that the log written anew takes up
+    /// are counted in, and a snapshot for each half of the log's memory.
+    pub const fn commits(&self, entry_bytes: usize, sectors: usize, erases: u32) -> u64 {
+        let record = in_words(entry_bytes.saturating_add(HEAD_BYTES), self.word);
+        let segments = sectors.saturating_sub(self.other_sectors());
+        let written = segments.saturating_sub(self.reserve());
+        let new = written.saturating_sub(self.reserve());
+        let entries = new as u64 * quotient(self.segment_bytes(), record) as u64 * erases as u64;
+        let in_ring = if written == 0 { 0 } else { entries / written as u64 * segments as u64 };
+        if self.slot_sectors == 0 {
+            return in_ring;
+        }
+        let entry = entry_bytes.saturating_add(SLOT_BYTES);
+        let between = (quotient(self.log_bytes, entry) / 2) as u64;
+        // Of two slots each takes every other snapshot.
+        let in_slots = 2 * between * erases as u64;
+        if in_ring < in_slots { in_ring } else { in_slots }
+    }
+
+    /// How many sectors are of no segment.
+    pub(super) const fn other_sectors(&self) -> usize {
+        self.slot_sectors.saturating_mul(2).saturating_add(ANCHORS)
+    }
+
+    /// The log as it stands, the log anew, and two for what comes in between.
+    pub(super) const fn least_segments(&self) -> usize {
+        self.reserve().saturating_mul(2).saturating_add(2)
+    }
+
+    /// How many segments all of the log takes up, at the most, with one for whatever else is
+    /// written before.
+    pub(super) const fn reserve(&self) -> usize {
+        self.segments_for(self.log_bytes).saturating_add(1)
+    }
+
+    /// How many segments entries of so many bytes take up at the most, with what is written about
+    /// them. Of two records in a row as little as one may be full, and of two segments.
+    pub(super) const fn segments_for(&self, bytes: usize) -> usize {
+        let records = quotient(bytes, self.entry_bytes_max()).saturating_mul(2).saturating_add(2);
+        let overhead = HEAD_BYTES + ENTRIES_OVERHEAD_MAX + self.word - 1;
+        let further = FURTHER_RECORDS * in_words(HEAD_BYTES + PLAIN_BYTES_MAX, self.word);
+        let all = bytes.saturating_add(records.saturating_mul(overhead)).saturating_add(further);
+        let used = self.segment_bytes() - least(self.record_bytes_max, self.segment_bytes() / 2);
+        quotient(all, used).saturating_add(2)
+    }
+
+    /// How many bytes of records fit into a segment, beside the longest opening.
+    const fn segment_bytes(&self) -> usize {
+        self.erase - in_words(HEADER_BYTES, self.word) - in_words(OPENING_COPY_AT, self.word)
+    }
+}
+
+const fn least(one: usize, other: usize) -> usize {
+    if one < other { one } else { other }
+}
+
+/// Nothing, where a divisor makes no sense.
+const fn quotient(whole: usize, part: usize) -> usize {
+    match whole.checked_div(part) {
+        Some(quotient) => quotient,
+        None => 0,
+    }
+}
