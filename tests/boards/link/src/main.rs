@@ -6,12 +6,14 @@
 //! * `input.rs`: numbers and bytes that the compiler can't know
 //! * `node.rs`: a node, from its storage's formatting to its end
 //! * `sessions.rs`: a node with sessions
+//! * `flash.rs`: storage in flash, without a node
 //! * `parts.rs`: what can be used without a node: log, wire, envelope, sets
 //! * `serial.rs`: both ends of a serial line
 
 #![no_std]
 #![no_main]
 
+mod flash;
 mod input;
 mod node;
 mod parts;
@@ -36,6 +38,7 @@ fn main() -> ! {
     let mut input = Input::new();
     node::live(&mut input, LOG, IMAGE, JOURNAL, [ONE, OTHER]);
     loop {
+        flash::keep(&mut input, SPARE, &node::config(&mut Input::new()));
         parts::log(&mut input, SPARE);
         parts::wire(&mut input);
         parts::envelope(&mut input);

@@ -76,7 +76,7 @@ fn begin_with_another(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
     black_box(saved.found(storage, founder)).ok();
 }
 
-fn config(input: &mut Input) -> Config {
+pub fn config(input: &mut Input) -> Config {
     let mut config = Config::new(input.node(), input.word());
     config.base_timeout_ticks = input.word();
     config.heartbeat_ticks = input.word();
@@ -119,23 +119,7 @@ fn identity(input: &mut Input) -> Identity {
 fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
     let mut buffer = [0; FRAME_BYTES];
     while input.flag() {
-        let record = match input.byte() {
-            0 => Record::Identity(identity(input)),
-            1 => {
-                let vote = input.flag().then_some(input.node());
-                let admitted = input.flag();
-                let losses = input.byte();
-                Record::Ballot(Ballot { term: Term(input.word()), vote, admitted, losses })
-            }
-            2 => Record::Base(input.position()),
-            3 => Record::Stage { snapshot: snapshot(input), held: input.word() },
-            4 => Record::Chunk { offset: input.word(), bytes: input.bytes(&mut buffer) },
-            5 => Record::Snapshot(snapshot(input)),
-            _ => {
-                let (after, committed) = (input.position(), input.index());
-                Record::Entries { after, committed, bytes: input.bytes(&mut buffer) }
-            }
-        };
+        let record = record(input, &mut buffer);
         black_box(storage.write(record)).ok();
         let part = if input.flag() { Part::Snapshot } else { Part::Stage };
         black_box(storage.read(part, input.word(), input.bytes(&mut buffer))).ok();
@@ -145,6 +129,27 @@ fn fill(input: &mut Input, storage: &mut MemoryStorage<Memory>) {
             black_box(storage.rot(input.index(), input.flag())).ok();
         }
         black_box(storage.flush()).ok();
+    }
+}
+
+/// One record that a node would write, or another.
+pub fn record<'b>(input: &mut Input, buffer: &'b mut [u8]) -> Record<'b> {
+    match input.byte() {
+        0 => Record::Identity(identity(input)),
+        1 => {
+            let vote = input.flag().then_some(input.node());
+            let admitted = input.flag();
+            let losses = input.byte();
+            Record::Ballot(Ballot { term: Term(input.word()), vote, admitted, losses })
+        }
+        2 => Record::Base(input.position()),
+        3 => Record::Stage { snapshot: snapshot(input), held: input.word() },
+        4 => Record::Chunk { offset: input.word(), bytes: input.bytes(buffer) },
+        5 => Record::Snapshot(snapshot(input)),
+        _ => {
+            let (after, committed) = (input.position(), input.index());
+            Record::Entries { after, committed, bytes: input.bytes(buffer) }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Says how much flash, RAM and stack the core takes on a Cortex-M0, as lines of `name = value`.
 //!
-//! Flash is what an image with one node, or with a part beside it, has more than an empty one; RAM
-//! is a node without its log, storage and machine; stack is the deepest call of three nodes on an
-//! emulated board.
+//! Flash is what an image with one node, or with a part beside it, has more than an empty one, or
+//! one with storage in flash more than one with the least storage; RAM is a node without its log,
+//! storage and machine; stack is the deepest call of three nodes on an emulated board.
 
 use object::{Object, ObjectSection};
 use std::error::Error;
@@ -11,8 +11,12 @@ use std::process::{Command, ExitCode, Stdio};
 
 const TARGET: &str = "thumbv6m-none-eabi";
 
-/// What is weighed, and the image that has it.
-const WEIGHED: [(&str, &str); 2] = [("core_text_bytes", "node"), ("serial_text_bytes", "serial")];
+/// What is weighed, the image that has it, and the one that does not.
+const WEIGHED: [(&str, &str, &str); 3] = [
+    ("core_text_bytes", "node", "empty"),
+    ("flash_text_bytes", "flash", "node"),
+    ("serial_text_bytes", "serial", "empty"),
+];
 
 /// What the image that measures itself is asked for.
 const SELF_MEASURED: [&str; 2] = ["node_ram_bytes", "peak_stack_bytes"];
@@ -34,10 +38,9 @@ fn main() -> ExitCode {
 
 fn measure() -> Outcome<String> {
     cargo(&["build", "--package", "size"])?;
-    let empty_bytes = flash_bytes(&image("empty"))?;
     let mut lines = String::new();
-    for (name, with) in WEIGHED {
-        let text_bytes = flash_bytes(&image(with))? - empty_bytes;
+    for (name, with, without) in WEIGHED {
+        let text_bytes = flash_bytes(&image(with))? - flash_bytes(&image(without))?;
         lines.push_str(&format!("{name} = {text_bytes}\n"));
     }
     let said = cargo(&["run", "--package", "stack"])?;
