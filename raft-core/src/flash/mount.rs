@@ -57,6 +57,8 @@ struct HandOut<'e> {
     /// How far what was known to be committed was from there.
     distance: u64,
     snapshot_lost: bool,
+    /// Whether anything is lost.
+    told: bool,
 }
 
 impl HandOut<'_> {
@@ -72,7 +74,7 @@ impl HandOut<'_> {
             Sight::Rotten => None,
         };
         if taken.is_none() {
-            self.last = None;
+            (self.last, self.told) = (None, true);
             (self.each)(Record::Lost(Loss::Entries));
         }
     }
@@ -152,6 +154,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
         self.anchors.begin_both(&mut self.medium, first, &kept, buffer)?;
         self.kept = Some(kept);
+        // What is left behind the end may read well at the next start: it is erased.
+        self.ring.maintain(&mut self.medium)?;
         if let Some(end) = changed {
             let snapshot = self.snapshot_before(end, tail)?;
             self.find_slots(snapshot)?;
@@ -205,7 +209,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
         let (medium, ring) = (&mut self.medium, &mut self.ring);
         let snapshot_lost = self.snapshot_lost;
-        let mut out = HandOut { each, last: None, before: None, distance: 0, snapshot_lost };
+        let mut out =
+            HandOut { each, last: None, before: None, distance: 0, snapshot_lost, told: false };
         let (mut again, mut last) = (Seen::default(), None);
         for segment in ring.first..=seen.segment {
             let limit = if segment == seen.segment { seen.end } else { F::ERASE_SIZE };
@@ -239,6 +244,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 end
             }
         };
+        self.rotten |= out.told;
         let mut end = end;
         if missing {
             // It is told at each start until the log was written anew.
