@@ -28,7 +28,7 @@ const IDENTITY_AT: usize = 7;
 /// ```text
 /// counter   u32    of states, over both sectors
 /// ballot    8      term u32, vote u8, admitted u8, losses u8, 1; all blank if there is none
-/// first     u32    the first segment that counts
+/// first     u32    the first segment that counts, and `VOID`
 /// generation u32   that it belongs to
 /// checksum  u32    of sector, place, and all that
 /// ```
@@ -43,7 +43,13 @@ pub(super) struct Kept {
     /// The first segment that counts.
     pub(super) first: u32,
     pub(super) generation: u32,
+    /// Whether the segment behind the one that the tail names is being erased, so that nothing in
+    /// it counts.
+    pub(super) is_void: bool,
 }
+
+/// Says so. No segment has a number as high.
+const VOID: u32 = 1 << 31;
 
 /// Where states go.
 #[derive(Default)]
@@ -235,9 +241,10 @@ impl Anchors {
         let end = self.ends.get_mut(place).ok_or(FlashError::BadRecord)?;
         let block = buffer.get_mut(..padded::<F>(STATE_BYTES)).ok_or(FlashError::BadRecord)?;
         block.fill(BLANK);
+        let first = if kept.is_void { kept.first | VOID } else { kept.first };
         let written = put_words(block, 0, &[counter])
             .and_then(|()| put(block, 4, &bytes_of(kept.ballot)))
-            .and_then(|()| put_words(block, 12, &[kept.first, kept.generation]))
+            .and_then(|()| put_words(block, 12, &[first, kept.generation]))
             .and_then(|()| state_sum(place, *end, block))
             .and_then(|sum| put_words(block, STATE_SUM_AT, &[sum]));
         written.ok_or(FlashError::BadRecord)?;
@@ -294,7 +301,8 @@ impl View {
             let mut block = [0; STATE_BYTES];
             medium.read(base + at, &mut block)?;
             if let Some((counter, ballot, first, generation)) = read_state(place, at, &block) {
-                view.kept = Some(Kept { identity, ballot, first, generation });
+                let (is_void, first) = (first & VOID != 0, first & !VOID);
+                view.kept = Some(Kept { identity, ballot, first, generation, is_void });
                 view.counter = counter;
                 view.states += 1;
                 view.unclean = false;
@@ -344,7 +352,7 @@ fn read_state(place: usize, at: usize, block: &[u8]) -> Option<(u32, Option<Ball
     }
     let ballot = block.get(4..12).and_then(ballot_of);
     // Numbers of segments begin at one, and nothing lives to see so many.
-    let first = word(block, 12).filter(|first| (1..u32::MAX / 2).contains(first))?;
+    let first = word(block, 12).filter(|first| (1..VOID - 1).contains(&(first & !VOID)))?;
     Some((word(block, 0)?, ballot, first, word(block, 16)?))
 }
 

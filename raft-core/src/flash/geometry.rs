@@ -105,7 +105,7 @@ impl Geometry {
             return Err(UnfitFlash::Buffer { least_bytes });
         }
         // In a ballot sector it stands beside a header and a few states.
-        let states = in_words(ANCHOR_BYTES, word) + 3 * in_words(STATE_BYTES, word);
+        let states = in_words(ANCHOR_BYTES, word) + 4 * in_words(STATE_BYTES, word);
         let most = least(buffer_bytes - block_bytes(word), least(erase - states, erase / 2));
         let most = least(most, HEAD_BYTES + PAYLOAD_BYTES_MAX);
         let record_bytes_max = (most / word * word - COPY_BYTES_MAX) / word * word;

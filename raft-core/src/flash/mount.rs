@@ -122,7 +122,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Makes itself what the flash says, and hands everything to `each`.
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), F> {
         self.forget();
-        let (kept, first, tail_bytes) = match self.anchors.look(&mut self.medium)? {
+        let (mut kept, first, tail_bytes) = match self.anchors.look(&mut self.medium)? {
             Found::Blank => return Ok(()),
             Found::Lost => {
                 each(Record::Lost(Loss::Ballot));
@@ -132,6 +132,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         };
         self.anchors.tail_bytes = tail_bytes;
         (self.ring.first, self.ring.generation) = (kept.first, kept.generation);
+        self.ring.is_void = kept.is_void;
         let mut survey = Survey::default();
         let (seen, tail) = self.survey(1 - first, &mut survey)?;
         self.rotten = survey.rotten;
@@ -151,11 +152,15 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             // Be it that the whole of it is missing.
             each(Record::Lost(Loss::Entries));
         }
+        // What is left behind the end may read well at the next start: it is erased, and does not
+        // count meanwhile, for an erasing that is cut short may leave any of it.
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        kept.is_void = true;
         self.anchors.begin_both(&mut self.medium, first, &kept, buffer)?;
-        self.kept = Some(kept);
-        // What is left behind the end may read well at the next start: it is erased.
         self.ring.maintain(&mut self.medium)?;
+        (kept.is_void, self.ring.is_void) = (false, false);
+        self.anchors.write(&mut self.medium, &kept, buffer)?;
+        self.kept = Some(kept);
         if let Some(end) = changed {
             let snapshot = self.snapshot_before(end, tail)?;
             self.find_slots(snapshot)?;
@@ -255,6 +260,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         }
         (ring.head, ring.end, ring.is_open) = (end.segment, end.at, false);
         (ring.ready, ring.is_doubtful) = (seen.ready_behind(end.segment), true);
+        ring.last_seen = (seen.segment, seen.erases);
         Ok(changed.then_some((again.segment, again.end)))
     }
 

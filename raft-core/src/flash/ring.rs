@@ -40,6 +40,10 @@ pub(super) struct Ring {
     pub(super) ready: u32,
     /// Whether nobody knows what was programmed into the next one since.
     pub(super) is_doubtful: bool,
+    /// Whether nothing counts that stands there.
+    pub(super) is_void: bool,
+    /// The last segment that a start has read twice, and how often its sector was erased.
+    pub(super) last_seen: (u32, Option<u32>),
 }
 
 impl Ring {
@@ -143,7 +147,11 @@ impl Ring {
     fn prepare<F: NorFlash>(&mut self, medium: &mut Medium<F>, segment: u32) -> Result<(), F> {
         // What can't be read was erased at least once in each round.
         let rounds = segment.saturating_sub(1) / self.segments.max(1);
-        let erases = self.erases(medium, segment)?.unwrap_or(rounds).saturating_add(1);
+        let found = match self.last_seen {
+            (last, erases) if last == segment => erases,
+            _ => self.erases(medium, segment)?,
+        };
+        let erases = found.unwrap_or(rounds).saturating_add(1);
         let mut block = [super::medium::BLANK; super::medium::WORD_BYTES_MAX];
         let own = header_sum(segment, erases);
         put_words(&mut block, 0, &[segment, erases, own]).ok_or(FlashError::BadRecord)?;

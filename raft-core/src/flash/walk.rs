@@ -41,6 +41,8 @@ pub(super) struct Seen {
     last_begin: usize,
     /// Whether nothing but its opening was found in it, and what that says of the one before.
     before: Option<usize>,
+    /// How often its sector was erased, if that can be read.
+    pub(super) erases: Option<u32>,
     /// The segments behind it that are erased and say so, without a gap.
     ready: Range<u32>,
 }
@@ -90,7 +92,9 @@ impl Ring {
         let seed = seed(self.generation, segment);
         // What was erased for another segment holds nothing of this one.
         let is_other = header.is_some_and(|(number, _)| number != segment);
-        while let Some(found) = if is_other { None } else { scan.next(medium, seed)? } {
+        let is_void = is_next && self.is_void;
+        scan.unclean = is_void;
+        while let Some(found) = if is_other || is_void { None } else { scan.next(medium, seed)? } {
             let payload = scan.buffer.get(found.payload.clone()).unwrap_or_default();
             let opens = found.kind == OPENING && found.begin == records_at;
             let before = word(payload, 0).filter(|_| opens).map(|before| before as usize);
@@ -122,6 +126,7 @@ impl Ring {
                 last = Some((*kind, found.payload.end - copy.len()..found.payload.end));
             }
             (seen.segment, seen.end, seen.last_begin) = (segment, scan.at, found.begin);
+            seen.erases = header.map(|(_, erases)| erases);
             (count, at) = (count + 1, scan.at);
         }
         if ends.is_some_and(|ends| ends != at) {

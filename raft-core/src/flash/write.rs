@@ -35,7 +35,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 }
                 self.anchors = Anchors::default();
                 self.erased_ahead = Some(self.slots.sectors);
-                Kept { identity, ballot: None, first: self.ring.first, generation: 0 }
+                let first = self.ring.first;
+                Kept { identity, ballot: None, first, generation: 0, is_void: false }
             }
         };
         if self.kept.is_some() {
