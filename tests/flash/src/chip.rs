@@ -37,6 +37,8 @@ pub enum Operation {
     Program(usize, Vec<u8>),
     /// Whole sectors that are erased.
     Erase(Range<usize>),
+    /// The lowest bit that is set in a byte is cleared: no honest driver does that.
+    Clear(usize),
 }
 
 impl Operation {
@@ -45,6 +47,7 @@ impl Operation {
         match self {
             Self::Program(at, bytes) => *at..at + bytes.len(),
             Self::Erase(range) => range.clone(),
+            Self::Clear(at) => *at..*at + 1,
         }
     }
 }
@@ -185,6 +188,7 @@ impl<const WORD: usize, const SECTOR: usize> Chip<WORD, SECTOR> {
     /// Carries an operation out, all of it.
     pub fn carry_out(&mut self, operation: &Operation) {
         match operation {
+            Operation::Clear(at) => self.bytes[*at] &= self.bytes[*at].saturating_sub(1),
             Operation::Program(at, bytes) => self.program(*at, bytes),
             Operation::Erase(range) => {
                 self.settle(range.clone());
@@ -257,15 +261,15 @@ impl<const WORD: usize, const SECTOR: usize> Chip<WORD, SECTOR> {
                 self.perform(operation.clone())?;
                 match operation {
                     Operation::Program(..) => self.perform(operation),
-                    Operation::Erase(..) => Ok(()),
+                    Operation::Erase(..) | Operation::Clear(_) => Ok(()),
                 }
             }
             Some(Mischief::ClearsAnEarlierBit) => {
                 if let Operation::Program(at, _) = operation {
                     // The lowest bit that is set, close before what is programmed.
-                    let near = at.saturating_sub(3 * WORD)..at;
-                    if let Some(byte) = self.bytes[near].iter_mut().find(|byte| **byte != 0) {
-                        *byte &= *byte - 1;
+                    let mut near = at.saturating_sub(3 * WORD)..at;
+                    if let Some(at) = near.find(|&at| self.bytes[at] != 0) {
+                        self.perform(Operation::Clear(at))?;
                     }
                 }
                 self.perform(operation)

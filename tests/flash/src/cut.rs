@@ -33,6 +33,7 @@ pub fn cuts_of(operation: &Operation) -> &'static [Cut] {
     match operation {
         Operation::Program(..) => &PROGRAM_CUTS,
         Operation::Erase(_) => &ERASE_CUTS,
+        Operation::Clear(_) => &[Cut::All],
     }
 }
 
@@ -41,7 +42,7 @@ impl<const WORD: usize, const SECTOR: usize> Chip<WORD, SECTOR> {
     pub fn cut_short(&mut self, operation: &Operation, cut: Cut) {
         match (cut, operation) {
             (Cut::Nothing, _) => {}
-            (Cut::All, _) => self.carry_out(operation),
+            (Cut::All, _) | (_, Operation::Clear(_)) => self.carry_out(operation),
             (_, Operation::Program(at, bytes)) => self.cut_program(*at, bytes, cut),
             (_, Operation::Erase(range)) => {
                 for sector in range.start / SECTOR..range.end / SECTOR {

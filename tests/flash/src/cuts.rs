@@ -124,6 +124,7 @@ impl<const WORD: usize, const SECTOR: usize> std::fmt::Display for Site<'_, WORD
         let operation = match &history.journal[*number].1 {
             Operation::Program(at, bytes) => format!("a program of {} bytes at {at}", bytes.len()),
             Operation::Erase(range) => format!("an erase of {range:?}"),
+            Operation::Clear(at) => format!("a bit cleared at {at}"),
         };
         write!(
             f,

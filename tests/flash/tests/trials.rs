@@ -68,7 +68,7 @@ fn lives_follow_each_other() {
 #[test]
 fn a_byte_that_rots_is_told_or_does_not_matter() {
     let sum = sum(small().map(|board| (board.rot)(3, 120, board.sector / 256 + 1)));
-    assert!(sum.harmless > 1000 && sum.told > 100 && sum.torn > 0, "{sum:?}");
+    assert!(sum.harmless > 1000 && sum.told > 100, "{sum:?}");
 }
 
 #[test]
