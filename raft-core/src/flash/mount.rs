@@ -13,7 +13,7 @@ use super::record::{
 };
 use super::ring::{Ring, number};
 use super::slots::{Placed, block_bytes};
-use super::walk::{End, Last, Seen, Sight};
+use super::walk::{End, Last, Part, Seen, Sight, Survey};
 use super::{FlashError, FlashStorage};
 use crate::bytes::shift;
 use crate::log::Entries;
@@ -25,27 +25,6 @@ use embedded_storage::nor_flash::NorFlash;
 /// What the sums of a tail begin with: it stands in no segment.
 fn tail_seed(ring: &Ring) -> u32 {
     record::seed(ring.generation, u32::MAX)
-}
-
-/// What records of the ring say, the last one of each kind.
-#[derive(Default)]
-struct Survey {
-    rotten: bool,
-    snapshot: Placed,
-    /// How far the ring goes: a segment, and a place in it.
-    reach: (u32, usize),
-}
-
-impl Survey {
-    fn take(&mut self, sight: Sight<'_>) {
-        match sight {
-            Sight::Record(SNAPSHOT, payload) => {
-                self.snapshot = read_placed(payload).unwrap_or_default();
-            }
-            Sight::Rotten | Sight::Record(LOST, _) => self.rotten = true,
-            Sight::Record(..) | Sight::Opening => {}
-        }
-    }
 }
 
 /// What is handed out, record by record.
@@ -67,7 +46,7 @@ impl HandOut<'_> {
         let taken = match sight {
             Sight::Record(kind, payload) => self.record(kind, payload),
             // The first entries of a segment say where they belong.
-            Sight::Opening => {
+            Sight::Opening { .. } => {
                 self.last = None;
                 Some(())
             }
@@ -187,7 +166,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let tail = tail.map(|tail| tail.end);
         let mut seen = Seen::default();
         for segment in ring.first..ring.first.saturating_add(ring.segments) {
-            let whole = (segment, F::ERASE_SIZE);
+            let whole = Part { segment, limit: F::ERASE_SIZE, before: None };
             ring.look(medium, buffer, whole, tail, &mut seen, &mut |sight| survey.take(sight))?;
         }
         if let Some(tail) = tail.filter(|tail| tail.segment >= seen.segment) {
@@ -216,10 +195,12 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let snapshot_lost = self.snapshot_lost;
         let mut out =
             HandOut { each, last: None, before: None, distance: 0, snapshot_lost, told: false };
-        let (mut again, mut last) = (Seen::default(), None);
+        let (mut again, mut last, mut before) = (Seen::default(), None, None);
         for segment in ring.first..=seen.segment {
-            let limit = if segment == seen.segment { seen.end } else { F::ERASE_SIZE };
-            let part = (segment, limit);
+            // What was cut short and counts no more may read well.
+            let (end, known) = ring.end_of(medium, segment, seen)?;
+            let part = Part { segment, limit: end.min(F::ERASE_SIZE), before };
+            before = known;
             let sights = &mut |sight: Sight<'_>| out.take(sight);
             let found = ring.look(medium, buffer, part, tail, &mut again, sights)?;
             last = found.filter(|_| segment == seen.segment);
@@ -304,10 +285,11 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     #[cold]
     fn snapshot_before(&mut self, end: (u32, usize), tail: Option<End>) -> Result<Placed, F> {
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let mut survey = Survey::default();
+        let (mut survey, mut seen) = (Survey::default(), Seen::default());
         for segment in self.ring.first..=end.0 {
-            let part = (segment, if segment == end.0 { end.1 } else { F::ERASE_SIZE });
-            let (sights, mut seen) = (&mut |sight: Sight<'_>| survey.take(sight), Seen::default());
+            let limit = if segment == end.0 { end.1 } else { F::ERASE_SIZE };
+            let part = Part { segment, limit, before: None };
+            let sights = &mut |sight: Sight<'_>| survey.take(sight);
             self.ring.look(&mut self.medium, buffer, part, tail, &mut seen, sights)?;
         }
         Ok(survey.snapshot)

@@ -2,7 +2,7 @@
 //! the buffer: each byte is read once, whatever is there.
 
 use super::FlashError;
-use super::medium::{Medium, Result, is_blank, padded};
+use super::medium::{Medium, Result, is_blank, padded, put};
 use super::record::{HEAD_BYTES, Head, placed};
 use crate::bytes::shift;
 use core::ops::Range;
@@ -19,6 +19,8 @@ pub(super) struct Scan<'b> {
     filled: usize,
     /// Where the next record is looked for.
     pub(super) at: usize,
+    /// Bytes that were read before, and where they stand in the sector.
+    pub(super) known: Option<(usize, [u8; 4])>,
     /// Whether anything stands behind the last record that is none.
     pub(super) unclean: bool,
 }
@@ -34,7 +36,7 @@ pub(super) struct Found {
 
 impl<'b> Scan<'b> {
     pub(super) fn new(buffer: &'b mut [u8], base: usize, limit: usize) -> Self {
-        Self { buffer, base, limit, from: 0, filled: 0, at: 0, unclean: false }
+        Self { buffer, base, limit, from: 0, filled: 0, at: 0, known: None, unclean: false }
     }
 
     /// So many bytes from `at` on. `None` if there are not so many.
@@ -53,7 +55,7 @@ impl<'b> Scan<'b> {
             (self.from, begin) = (self.at, 0);
             self.filled = self.buffer.len().min(self.limit - self.at);
             let more = self.buffer.get_mut(kept..self.filled).ok_or(FlashError::BadRecord)?;
-            medium.read(self.base + self.from + kept, more)?;
+            read_unknown(medium, self.base, self.from + kept, self.known, more)?;
         }
         Ok(Some(begin..begin + length))
     }
@@ -91,4 +93,31 @@ impl<'b> Scan<'b> {
         }
         Ok(None)
     }
+}
+
+/// Reads what stands in a sector from `at` on, but for what is known.
+fn read_unknown<F: NorFlash>(
+    medium: &mut Medium<F>,
+    base: usize,
+    at: usize,
+    known: Option<(usize, [u8; 4])>,
+    bytes: &mut [u8],
+) -> Result<(), F> {
+    let end = at + bytes.len();
+    let (known_at, known) = known.unwrap_or((end, [0; 4]));
+    let first = known_at.max(at).min(end);
+    let next = (known_at + known.len()).max(at).min(end);
+    let (piece, rest) = bytes.split_at_mut_checked(first - at).ok_or(FlashError::BadRecord)?;
+    if !piece.is_empty() {
+        medium.read(base + at, piece)?;
+    }
+    let (piece, rest) = rest.split_at_mut_checked(next - first).ok_or(FlashError::BadRecord)?;
+    if !piece.is_empty() {
+        let known = known.get(first - known_at..next - known_at).ok_or(FlashError::BadRecord)?;
+        put(piece, 0, known).ok_or(FlashError::BadRecord)?;
+    }
+    if !rest.is_empty() {
+        medium.read(base + next, rest)?;
+    }
+    Ok(())
 }

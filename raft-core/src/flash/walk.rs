@@ -4,9 +4,10 @@
 
 use super::FlashError;
 use super::medium::{Medium, Result, padded, word};
-use super::record::{OPENING, seed};
+use super::record::{HEAD_BYTES, LOST, OPENING, SNAPSHOT, read_placed, seed};
 use super::ring::{HEADER_BYTES, Ring, read_header};
 use super::scan::Scan;
+use super::slots::Placed;
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 
@@ -14,8 +15,9 @@ use embedded_storage::nor_flash::NorFlash;
 pub(super) enum Sight<'a> {
     /// A record that reads well, its kind and its payload.
     Record(u8, &'a [u8]),
-    /// Records of another segment follow.
-    Opening,
+    /// Records of another segment follow. It may say that the one before it ends in front of the
+    /// last record that was found there.
+    Opening { cuts: bool },
     /// Something was there and can't be read.
     Rotten,
 }
@@ -26,6 +28,15 @@ pub(super) struct End {
     pub(super) segment: u32,
     /// Where the records of that segment end.
     pub(super) at: usize,
+}
+
+/// What of the ring is looked at.
+pub(super) struct Part {
+    pub(super) segment: u32,
+    /// Where records end there at the latest.
+    pub(super) limit: usize,
+    /// What its opening says of the segment before it, if that was read in advance.
+    pub(super) before: Option<u32>,
 }
 
 /// A record that was found last: its kind, and where its payload stands in the buffer.
@@ -40,7 +51,7 @@ pub(super) struct Seen {
     pub(super) end: usize,
     last_begin: usize,
     /// Whether nothing but its opening was found in it, and what that says of the one before.
-    before: Option<usize>,
+    pub(super) before: Option<usize>,
     /// How often its sector was erased, if that can be read.
     pub(super) erases: Option<u32>,
     /// The segments behind it that are erased and say so, without a gap.
@@ -59,6 +70,15 @@ impl Seen {
         }
     }
 
+    fn add_ready(&mut self, segment: u32) {
+        if self.ready.is_empty() {
+            self.ready = segment..segment;
+        }
+        if self.ready.end == segment {
+            self.ready.end = segment + 1;
+        }
+    }
+
     /// Up to which segment they are ready if this is the last one that counts, and the next one is
     /// erased again in any case.
     pub(super) fn ready_behind(&self, head: u32) -> u32 {
@@ -67,7 +87,56 @@ impl Seen {
     }
 }
 
+/// What records of the ring say, the last one of each kind.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) rotten: bool,
+    pub(super) snapshot: Placed,
+    /// The same without the record that was found last.
+    before: Placed,
+    /// How far the ring goes: a segment, and a place in it.
+    pub(super) reach: (u32, usize),
+}
+
+impl Survey {
+    pub(super) fn take(&mut self, sight: Sight<'_>) {
+        if matches!(sight, Sight::Record(..)) {
+            self.before = self.snapshot;
+        }
+        match sight {
+            Sight::Record(SNAPSHOT, payload) => {
+                self.snapshot = read_placed(payload).unwrap_or_default();
+            }
+            Sight::Rotten | Sight::Record(LOST, _) => self.rotten = true,
+            Sight::Opening { cuts: true } => self.snapshot = self.before,
+            Sight::Record(..) | Sight::Opening { .. } => {}
+        }
+    }
+}
+
 impl Ring {
+    /// Where the records of a segment end, by the opening of the next one; and that, if it was read
+    /// for it. The opening that was found last may read well once and not again.
+    pub(super) fn end_of<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        segment: u32,
+        seen: &Seen,
+    ) -> Result<(usize, Option<u32>), F> {
+        if segment == seen.segment {
+            return Ok((seen.end, None));
+        }
+        let next = segment + 1;
+        if let Some(before) = seen.before.filter(|_| next == seen.segment) {
+            return Ok((before, None));
+        }
+        let mut before = [0; 4];
+        let at = self.at::<F>(next) + padded::<F>(HEADER_BYTES) + HEAD_BYTES;
+        medium.read(at, &mut before)?;
+        let before = u32::from_le_bytes(before);
+        Ok((before as usize, Some(before)))
+    }
+
     /// Looks through one segment up to before `limit`, or up to where the tail says that its
     /// records end; gives the record that was found last, which stands in the buffer still if
     /// nothing stands behind it up to there.
@@ -75,7 +144,7 @@ impl Ring {
         &self,
         medium: &mut Medium<F>,
         buffer: &mut [u8],
-        (segment, limit): (u32, usize),
+        Part { segment, limit, before: known }: Part,
         tail: Option<End>,
         seen: &mut Seen,
         each: &mut dyn FnMut(Sight<'_>),
@@ -84,6 +153,7 @@ impl Ring {
         let limit = limit.min(ends.unwrap_or(limit));
         let mut scan = Scan::new(buffer, self.at::<F>(segment), limit);
         let records_at = padded::<F>(HEADER_BYTES);
+        scan.known = known.map(|before| (records_at + HEAD_BYTES, before.to_le_bytes()));
         let header = scan.window(medium, records_at.min(limit))?.ok_or(FlashError::BadRecord)?;
         let header = scan.buffer.get(header).and_then(read_header);
         scan.skip(records_at);
@@ -105,12 +175,13 @@ impl Ring {
             }
             if count == 0 {
                 // Of what was there before nothing may be missing.
-                let follows = segment == self.first || segment == seen.segment + 1;
-                let sound = before.is_some_and(|before| before <= seen.end) && follows;
-                if !sound && (segment != self.first || before.is_none()) {
+                let follows = segment == seen.segment + 1;
+                let is_sound = before.is_some_and(|before| before <= seen.end) && follows;
+                if !is_sound && (segment != self.first || before.is_none()) {
                     each(Sight::Rotten);
                 }
-                each(Sight::Opening);
+                let cuts = follows && before.is_some_and(|before| before <= seen.last_begin);
+                each(Sight::Opening { cuts });
                 seen.before = before;
             } else {
                 seen.before = None;
@@ -135,12 +206,7 @@ impl Ring {
         if count > 0 {
             seen.ready = 0..0;
         } else if !scan.unclean && header.is_some_and(|(number, _)| number == segment) {
-            if seen.ready.end != segment && seen.ready.is_empty() {
-                seen.ready = segment..segment;
-            }
-            if seen.ready.end == segment {
-                seen.ready.end = segment + 1;
-            }
+            seen.add_ready(segment);
         }
         Ok(last)
     }
