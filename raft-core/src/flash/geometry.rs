@@ -1,23 +1,22 @@
 //! Whether a flash will do, and how it is divided: two sectors for ballots, two slots for
 //! snapshots, the rest for the ring, in which a log must fit twice.
 
-use super::anchors::{HEADER_BYTES as ANCHOR_BYTES, STATE_BYTES};
+use super::lane::HEADER_BYTES;
 use super::medium::{WORD_BYTES_MAX, in_words};
 use super::record::{
-    COPY_BYTES_MAX, ENTRIES_OVERHEAD_MAX, HEAD_BYTES, OPENING_COPY_AT, PAYLOAD_BYTES_MAX,
-    PLAIN_BYTES_MAX,
+    ENTRIES_OVERHEAD_MAX, HEAD_BYTES, IDENTITY_BYTES_MAX, OPENING_BYTES, PAYLOAD_BYTES_MAX,
+    PLACED_BYTES, STATE_BYTES,
 };
-use super::ring::HEADER_BYTES;
-use super::slots::{block_bytes, sectors_for};
+use super::slots::block_bytes;
 
-/// Less holds no record beside what else stands in a sector for ballots.
+/// Less holds no record beside what else stands in a segment.
 const SECTOR_BYTES_MIN: usize = 512;
-/// Records beside entries when a log is written anew: the base and the snapshot.
-const FURTHER_RECORDS: usize = 2;
-/// Ballot sectors.
-const ANCHORS: usize = 2;
+/// Sectors for states.
+const MIRRORS: usize = 2;
 /// What an entry takes up in the log's memory beside itself.
 const SLOT_BYTES: usize = 8;
+/// The longest record that is of no entries: an identity.
+const PLAIN_BYTES_MAX: usize = HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES_MAX;
 
 /// Why a flash can't be the storage of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +67,7 @@ pub struct Geometry {
     erase: usize,
     word: usize,
     record_bytes_max: usize,
+    reserve: usize,
     log_bytes: usize,
     pub(super) slot_sectors: usize,
 }
@@ -76,12 +76,9 @@ impl Geometry {
     /// The shortest buffer with which entries of so many bytes can be written, encoded. No entry is
     /// longer than the cluster's [`frame_bytes`](crate::Config::frame_bytes).
     pub const fn buffer_bytes(word: usize, entry_bytes: usize) -> usize {
-        let plain = HEAD_BYTES + PLAIN_BYTES_MAX;
         let entry = entry_bytes.saturating_add(HEAD_BYTES + ENTRIES_OVERHEAD_MAX);
-        let record = in_words(if plain > entry { plain } else { entry }, word);
-        let fixed = in_words(ANCHOR_BYTES, word);
-        let copied = in_words(record.saturating_add(COPY_BYTES_MAX), word);
-        block_bytes(word).saturating_add(if copied > fixed { copied } else { fixed })
+        let record = if PLAIN_BYTES_MAX > entry { PLAIN_BYTES_MAX } else { entry };
+        block_bytes(word).saturating_add(in_words(record, word))
     }
 
     /// What can be had with sectors and words of these lengths and a buffer of this one, for a log
@@ -104,23 +101,19 @@ impl Geometry {
         if buffer_bytes < least_bytes {
             return Err(UnfitFlash::Buffer { least_bytes });
         }
-        // In a ballot sector it stands beside a header and a few states.
-        let states = in_words(ANCHOR_BYTES, word) + 4 * in_words(STATE_BYTES, word);
-        let most = least(buffer_bytes - block_bytes(word), least(erase - states, erase / 2));
+        let most = least(buffer_bytes - block_bytes(word), erase / 2);
         let most = least(most, HEAD_BYTES + PAYLOAD_BYTES_MAX);
-        let record_bytes_max = (most / word * word - COPY_BYTES_MAX) / word * word;
-        let slot_sectors = sectors_for(snapshot_bytes, erase, word);
-        Ok(Self { erase, word, record_bytes_max, log_bytes, slot_sectors })
+        let mut geometry =
+            Self { erase, word, record_bytes_max: most, reserve: 0, log_bytes, slot_sectors: 0 };
+        geometry.record_bytes_max = most - most % word;
+        geometry.reserve = geometry.segments_for(log_bytes).saturating_add(1);
+        geometry.slot_sectors = snapshot_bytes.div_ceil(erase);
+        Ok(geometry)
     }
 
     /// The longest record, with its head.
     pub(super) const fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
-    }
-
-    /// The longest record that is of no entries, in whole words.
-    pub(super) const fn plain_bytes_max(&self) -> usize {
-        in_words(HEAD_BYTES + PLAIN_BYTES_MAX, self.word)
     }
 
     /// The longest entry that can be written, encoded.
@@ -155,7 +148,7 @@ impl Geometry {
 
     /// How many sectors are of no segment.
     pub(super) const fn other_sectors(&self) -> usize {
-        self.slot_sectors.saturating_mul(2).saturating_add(ANCHORS)
+        self.slot_sectors.saturating_mul(2).saturating_add(MIRRORS)
     }
 
     /// The log as it stands, the log anew, and two for what comes in between.
@@ -166,7 +159,7 @@ impl Geometry {
     /// How many segments all of the log takes up, at the most, with one for whatever else is
     /// written before.
     pub(super) const fn reserve(&self) -> usize {
-        self.segments_for(self.log_bytes).saturating_add(1)
+        self.reserve
     }
 
     /// How many segments entries of so many bytes take up at the most, with what is written about
@@ -174,15 +167,18 @@ impl Geometry {
     pub(super) const fn segments_for(&self, bytes: usize) -> usize {
         let records = quotient(bytes, self.entry_bytes_max()).saturating_mul(2).saturating_add(2);
         let overhead = HEAD_BYTES + ENTRIES_OVERHEAD_MAX + self.word - 1;
-        let further = FURTHER_RECORDS * in_words(HEAD_BYTES + PLAIN_BYTES_MAX, self.word);
+        // Base, snapshot, stage and state.
+        let further = 3 * in_words(HEAD_BYTES + PLACED_BYTES, self.word)
+            + in_words(PLAIN_BYTES_MAX, self.word);
         let all = bytes.saturating_add(records.saturating_mul(overhead)).saturating_add(further);
         let used = self.segment_bytes() - least(self.record_bytes_max, self.segment_bytes() / 2);
-        quotient(all, used).saturating_add(2)
+        quotient(all, used).saturating_add(1)
     }
 
-    /// How many bytes of records fit into a segment, beside the longest opening.
+    /// How many bytes of records fit into a segment.
     const fn segment_bytes(&self) -> usize {
-        self.erase - in_words(HEADER_BYTES, self.word) - in_words(OPENING_COPY_AT, self.word)
+        let opening = in_words(HEAD_BYTES + OPENING_BYTES, self.word);
+        self.erase - in_words(HEADER_BYTES, self.word) - opening
     }
 }
 
@@ -190,10 +186,12 @@ const fn least(one: usize, other: usize) -> usize {
     if one < other { one } else { other }
 }
 
-/// Nothing, where a divisor makes no sense.
+/// How often a part goes into a whole, with one more for what is left. The smallest chips have no
+/// instruction for a division, and this goes round seldom.
 const fn quotient(whole: usize, part: usize) -> usize {
-    match whole.checked_div(part) {
-        Some(quotient) => quotient,
-        None => 0,
+    let (mut left, mut quotient) = (whole, 0);
+    while left > 0 && part > 0 {
+        (left, quotient) = (left.saturating_sub(part), quotient + 1);
     }
+    quotient
 }

@@ -3,7 +3,6 @@
 //! Everything that is programmed begins and ends at whole words, and no word twice: callers see to
 //! that. What they hand over is short enough to be programmed in one operation.
 
-use crate::checksum::crc32;
 use embedded_storage::nor_flash::{ErrorType, NorFlash};
 
 /// What reads as never programmed.
@@ -11,9 +10,7 @@ pub(super) const BLANK: u8 = 0xFF;
 /// The longest word there may be.
 pub(super) const WORD_BYTES_MAX: usize = 256;
 /// What is read at once where little is looked at.
-pub(super) const PIECE_BYTES: usize = 32;
-
-pub(super) type Result<T, F> = core::result::Result<T, FlashError<<F as ErrorType>::Error>>;
+const PIECE_BYTES: usize = 32;
 
 /// What a flash was used for since its storage was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,66 +44,116 @@ pub enum FlashError<E> {
     SnapshotTooLong,
     /// What is there was written in a format of this number, and is left alone.
     UnknownVersion(u8),
+    /// After a start the log was not handed over by [`renew`](crate::Storage::renew), or the
+    /// storage is blank and no identity was written.
+    NotRenewed,
     /// A record that no node writes, or at a time when none does.
     BadRecord,
 }
 
-pub(super) struct Medium<F> {
+/// The same in as little as fits into a register. What the flash said itself waits in [`Medium`].
+#[derive(Clone, Copy)]
+pub(super) enum Failed {
+    Flash,
+    NotKept,
+    NoRoom,
+    EntryTooLong,
+    SnapshotTooLong,
+    UnknownVersion(u8),
+    NotRenewed,
+    BadRecord,
+}
+
+pub(super) type Done<T = ()> = Result<T, Failed>;
+
+pub(super) struct Medium<F: ErrorType> {
     pub(super) flash: F,
     pub(super) used: FlashUse,
     /// Whether what is programmed is read back.
     pub(super) verifies: bool,
+    error: Option<F::Error>,
 }
 
 impl<F: NorFlash> Medium<F> {
-    pub(super) fn read(&mut self, at: usize, bytes: &mut [u8]) -> Result<(), F> {
-        self.used.read_bytes += bytes.len() as u64;
-        self.flash.read(address(at)?, bytes).map_err(FlashError::Flash)
+    pub(super) fn new(flash: F) -> Self {
+        Self { flash, used: FlashUse::default(), verifies: false, error: None }
     }
 
-    pub(super) fn program(&mut self, at: usize, bytes: &[u8]) -> Result<(), F> {
+    /// What went wrong, in words.
+    #[cold]
+    pub(super) fn told(&mut self, failed: Failed) -> FlashError<F::Error> {
+        match failed {
+            Failed::Flash => self.error.take().map_or(FlashError::BadRecord, FlashError::Flash),
+            Failed::NotKept => FlashError::NotKept,
+            Failed::NoRoom => FlashError::NoRoom,
+            Failed::EntryTooLong => FlashError::EntryTooLong,
+            Failed::SnapshotTooLong => FlashError::SnapshotTooLong,
+            Failed::UnknownVersion(version) => FlashError::UnknownVersion(version),
+            Failed::NotRenewed => FlashError::NotRenewed,
+            Failed::BadRecord => FlashError::BadRecord,
+        }
+    }
+
+    pub(super) fn read(&mut self, at: usize, bytes: &mut [u8]) -> Done {
+        self.used.read_bytes += bytes.len() as u64;
+        let read = self.flash.read(address(at)?, bytes);
+        self.done(read)
+    }
+
+    pub(super) fn program(&mut self, at: usize, bytes: &[u8]) -> Done {
         self.used.programs += 1;
         self.used.programmed_bytes += bytes.len() as u64;
-        self.flash.write(address(at)?, bytes).map_err(FlashError::Flash)?;
+        let written = self.flash.write(address(at)?, bytes);
+        self.done(written)?;
         if self.verifies { self.verify(at, bytes) } else { Ok(()) }
     }
 
     /// Erases the sector that begins there.
-    pub(super) fn erase(&mut self, at: usize) -> Result<(), F> {
+    pub(super) fn erase(&mut self, at: usize) -> Done {
         self.used.erases += 1;
-        self.flash.erase(address(at)?, address(at + F::ERASE_SIZE)?).map_err(FlashError::Flash)
+        let erased = self.flash.erase(address(at)?, address(at + F::ERASE_SIZE)?);
+        self.done(erased)
     }
 
-    /// Whether nothing was programmed in the sector that begins there.
-    pub(super) fn is_blank(&mut self, at: usize) -> Result<bool, F> {
-        let mut blank = true;
-        for begin in (0..F::ERASE_SIZE).step_by(PIECE_BYTES) {
-            let mut buffer = [BLANK; PIECE_BYTES];
-            let length = (F::ERASE_SIZE - begin).min(PIECE_BYTES);
-            let piece = buffer.get_mut(..length).ok_or(FlashError::BadRecord)?;
-            self.read(at + begin, piece)?;
-            blank &= is_blank(piece);
+    /// Whether nothing was programmed from there on up to the end of the sector.
+    pub(super) fn is_blank(&mut self, at: usize) -> Done<bool> {
+        let (mut at, end) = (at, (at / F::ERASE_SIZE + 1) * F::ERASE_SIZE);
+        while at < end {
+            let mut bytes = [BLANK; PIECE_BYTES];
+            let length = PIECE_BYTES.min(end - at);
+            self.read(at, bytes.get_mut(..length).ok_or(Failed::BadRecord)?)?;
+            if bytes.iter().any(|&byte| byte != BLANK) {
+                return Ok(false);
+            }
+            at += length;
         }
-        Ok(blank)
+        Ok(true)
     }
 
-    fn verify(&mut self, at: usize, bytes: &[u8]) -> Result<(), F> {
+    fn verify(&mut self, at: usize, bytes: &[u8]) -> Done {
         let mut at = at;
         for piece in bytes.chunks(PIECE_BYTES) {
             let mut buffer = [0; PIECE_BYTES];
-            let found = buffer.get_mut(..piece.len()).ok_or(FlashError::BadRecord)?;
+            let found = buffer.get_mut(..piece.len()).ok_or(Failed::BadRecord)?;
             self.read(at, found)?;
             if found != piece {
-                return Err(FlashError::NotKept);
+                return Err(Failed::NotKept);
             }
             at += piece.len();
         }
         Ok(())
     }
+
+    fn done(&mut self, outcome: Result<(), F::Error>) -> Done {
+        outcome.map_err(|error| {
+            self.error = Some(error);
+            Failed::Flash
+        })
+    }
 }
 
-fn address<E>(at: usize) -> core::result::Result<u32, FlashError<E>> {
-    u32::try_from(at).map_err(|_| FlashError::BadRecord)
+fn address(at: usize) -> Done<u32> {
+    u32::try_from(at).map_err(|_| Failed::BadRecord)
 }
 
 /// As many bytes in whole words.
@@ -117,36 +164,4 @@ pub(super) const fn padded<F: NorFlash>(bytes: usize) -> usize {
 /// As many bytes in whole words of this length.
 pub(super) const fn in_words(bytes: usize, word: usize) -> usize {
     if word == 0 { bytes } else { bytes.div_ceil(word).saturating_mul(word) }
-}
-
-pub(super) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == BLANK)
-}
-
-/// A checksum that begins with where its bytes belong.
-pub(super) fn sum(place: [u32; 2], bytes: &[u8]) -> u32 {
-    let begin = place.iter().fold(0, |before, number| crc32(before, &number.to_le_bytes()));
-    crc32(begin, bytes)
-}
-
-/// The number at this place. `None` if there are too few bytes.
-pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// Puts bytes at this place. `None` if there is no room.
-pub(super) fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
-    let room = buffer.get_mut(at..)?.get_mut(..bytes.len())?;
-    room.copy_from_slice(bytes);
-    Some(())
-}
-
-/// Puts numbers one behind the other from this place on.
-pub(super) fn put_words(buffer: &mut [u8], at: usize, words: &[u32]) -> Option<()> {
-    let mut at = at;
-    for word in words {
-        put(buffer, at, &word.to_le_bytes())?;
-        at += 4;
-    }
-    Some(())
 }

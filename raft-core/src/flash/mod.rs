@@ -1,20 +1,18 @@
 //! Storage in NOR flash: what survives a power cut on a board.
 //!
-//! Two sectors hold the identity and the ballot, two slots hold the snapshot and the stage, and all
-//! other sectors are a ring of segments for entries and for what must be in order with them. A
-//! record is one program operation, done when `write` returns, so that a flush has nothing left to
-//! do. No word is programmed twice between erases, whatever it reads, and nothing is read where
-//! entries are written. The node writes its whole log anew when free segments become few, or when
-//! some of it rotted.
+//! Two slots hold the snapshot and the stage, and all other sectors but two are a ring of segments
+//! for records. A record is one program operation, done when `write` returns, so that a flush has
+//! nothing left to do; each ballot is written once more, into the two sectors that are left. No word
+//! is programmed twice between erases, whatever it reads, and nothing is read where entries are
+//! written. The node writes its whole log anew at each start, when free segments become few, and
+//! when some of it rotted.
 
-mod anchors;
 mod geometry;
+mod lane;
 mod medium;
 mod mount;
 mod pause;
 mod record;
-mod ring;
-mod scan;
 mod shared;
 mod slots;
 #[cfg(test)]
@@ -22,51 +20,40 @@ mod tests;
 mod walk;
 mod write;
 
-use self::anchors::{Anchors, Kept};
 pub use self::geometry::{Geometry, UnfitFlash};
+use self::lane::Lane;
+use self::medium::{Failed, Medium};
 pub use self::medium::{FlashError, FlashUse};
-use self::medium::{Medium, Result};
-use self::mount::halves;
 pub use self::pause::{Pause, Unsuited};
-use self::ring::Ring;
+use self::record::State;
 pub use self::shared::{Share, ShareError, SharedFlash};
-use self::slots::{Placed, Slots, Stage};
+use self::slots::{Slots, block_bytes};
 use crate::config::Config;
-use crate::storage::{Part, Record, Storage};
+use crate::storage::{Identity, Part, Record, Storage};
 use crate::types::{Index, Position};
 use embedded_storage::nor_flash::{ErrorType, NorFlash};
-
-/// The format of what is written; the only one that is read.
-const VERSION: u8 = 0;
 
 /// A [`Storage`] in NOR flash, all of which is its own: see [`SharedFlash`] for a part of one.
 ///
 /// The buffer is for records while they are written, or read: [`Geometry::buffer_bytes`] says how
-/// long it must be. Each start erases the two ballot sectors once.
-pub struct FlashStorage<F, B> {
+/// long it must be. Each start erases one of the two sectors for states, the segment behind the
+/// last one, and as many as the log takes up, if they were not erased ahead.
+pub struct FlashStorage<F: ErrorType, B> {
     medium: Medium<F>,
     buffer: B,
     geometry: Geometry,
-    anchors: Anchors,
-    kept: Option<Kept>,
-    ring: Ring,
+    ring: Lane,
+    mirror: Lane,
     slots: Slots,
-    snapshot: Placed,
-    stage: Option<Stage>,
-    /// The highest number that a stage had.
-    numbers: u32,
-    /// How many sectors were erased ahead for the next stage. `None` if nobody should.
-    erased_ahead: Option<usize>,
-    /// The entry written last, if in the head segment.
-    last: Option<Position>,
-    /// How far what was known to be committed was from the entries before it.
-    distance: u64,
-    /// Whether some of what the ring holds can't be read.
-    rotten: bool,
-    /// Whether the snapshot can't.
-    snapshot_lost: bool,
-    /// Whether the slot for the next stage holds an earlier snapshot, and nothing else.
-    spare_is_sure: bool,
+    identity: Option<Identity>,
+    state: State,
+    /// Whether nothing was ever written, as far as a start could see.
+    is_blank: bool,
+    /// Whether the log was written anew since the start.
+    is_firm: bool,
+    /// The entry written last, if in the head segment, and how far what was known to be committed
+    /// was behind the entry before that record.
+    last: Option<(Position, u64)>,
 }
 
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
@@ -77,7 +64,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         buffer: B,
         log_bytes: usize,
         snapshot_bytes: usize,
-    ) -> core::result::Result<Self, UnfitFlash> {
+    ) -> Result<Self, UnfitFlash> {
         if F::READ_SIZE != 1 {
             return Err(UnfitFlash::ReadSize);
         }
@@ -87,26 +74,21 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         if sectors < geometry.least_sectors() {
             return Err(UnfitFlash::Capacity { least_sectors: geometry.least_sectors() });
         }
-        let segments = u32::try_from(sectors - geometry.other_sectors()).unwrap_or(u32::MAX);
-        let medium = Medium { flash, used: FlashUse::default(), verifies: false };
-        let ring = Ring::new(geometry.other_sectors() * erase, segments);
+        let other_sectors = geometry.other_sectors();
+        let segments = u32::try_from(sectors - other_sectors).unwrap_or(u32::MAX);
+        let slot_sectors = u32::try_from(geometry.slot_sectors).unwrap_or(u32::MAX);
         Ok(Self {
-            medium,
+            medium: Medium::new(flash),
             buffer,
             geometry,
-            anchors: Anchors::default(),
-            kept: None,
-            ring,
-            slots: Slots::new(2 * erase, geometry.slot_sectors),
-            snapshot: Placed::default(),
-            stage: None,
-            numbers: 0,
-            erased_ahead: None,
+            ring: Lane::new(other_sectors * erase, segments),
+            mirror: Lane::new(0, 2),
+            slots: Slots::new(2 * erase, slot_sectors),
+            identity: None,
+            state: State::default(),
+            is_blank: false,
+            is_firm: false,
             last: None,
-            distance: 0,
-            rotten: false,
-            snapshot_lost: false,
-            spare_is_sure: false,
         })
     }
 
@@ -120,7 +102,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Says what of this configuration does not go together with this storage on a chip with such
     /// pauses, if anything: to be asked once, before a node is made.
-    pub fn check(&self, config: &Config, pause: &Pause) -> core::result::Result<(), Unsuited> {
+    pub fn check(&self, config: &Config, pause: &Pause) -> Result<(), Unsuited> {
         let most_bytes = self.entry_bytes_max();
         if config.frame_bytes as usize > most_bytes {
             return Err(Unsuited::Frame { most_bytes });
@@ -145,16 +127,22 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// How many segments the ring has.
     pub const fn segments(&self) -> u32 {
-        self.ring.segments
+        self.ring.sectors
     }
 
     /// How often the sector of a segment was erased since it was first used for one, over all
     /// starts: it stands in the sector. `None` where it does not, for it was never used.
-    pub fn segment_erases(&mut self, segment: u32) -> Result<Option<u32>, F> {
-        if segment >= self.ring.segments {
+    pub fn segment_erases(
+        &mut self,
+        segment: u32,
+    ) -> Result<Option<u32>, FlashError<<F as ErrorType>::Error>> {
+        if segment >= self.ring.sectors {
             return Ok(None);
         }
-        self.ring.erases(&mut self.medium, segment + 1)
+        let mut header = [0; lane::HEADER_BYTES];
+        let read = self.medium.read(self.ring.sector::<F>(segment), &mut header);
+        read.map_err(|failed| self.medium.told(failed))?;
+        Ok(lane::read_header(&header).map(|header| header.erases))
     }
 
     /// The flash, to look at.
@@ -173,24 +161,26 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 }
 
-impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
-    type Error = FlashError<<F as ErrorType>::Error>;
-
-    fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), F> {
-        self.mount(each)
-    }
-
-    fn write(&mut self, record: Record<'_>) -> Result<(), F> {
-        if let Record::Identity(identity) = record {
-            return self.identify(identity);
-        }
-        let kept = self.kept.as_mut().ok_or(FlashError::BadRecord)?;
+impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
+    fn take(&mut self, record: Record<'_>) -> Result<(), Failed> {
         match record {
-            Record::Ballot(ballot) => {
-                kept.ballot = Some(ballot);
-                let (_, buffer) = halves::<F>(self.buffer.as_mut());
-                self.anchors.write(&mut self.medium, kept, buffer)
+            Record::Identity(identity) => {
+                if self.identity.is_none() && !self.is_blank {
+                    return Err(Failed::BadRecord);
+                }
+                self.identity = Some(identity);
+                if core::mem::take(&mut self.is_blank) {
+                    return self.renewal(Position::ZERO, Index::ZERO, [&[]; 2]);
+                }
+                if self.is_firm { self.keep(true) } else { Ok(()) }
             }
+            Record::Ballot(ballot) => {
+                self.state.ballot = Some(ballot);
+                if self.is_firm { self.keep(false) } else { Ok(()) }
+            }
+            // All of the log is handed over soon.
+            Record::Base(_) | Record::Entries { .. } if !self.is_firm => Ok(()),
+            _ if !self.is_firm => Err(Failed::NotRenewed),
             Record::Base(base) => self.base(base),
             Record::Stage { snapshot, .. } => self.begin_stage(snapshot),
             Record::Chunk { offset, bytes } => self.add_chunk(offset, bytes),
@@ -198,51 +188,98 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
             Record::Entries { after, committed, bytes } => {
                 self.entries(after, committed, bytes).map(drop)
             }
-            Record::Identity(_) | Record::Lost(_) => Err(FlashError::BadRecord),
+            Record::Lost(_) => Err(Failed::BadRecord),
         }
+    }
+
+    fn fill(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Failed> {
+        let Self { slots, medium, .. } = self;
+        match part {
+            Part::Snapshot => {
+                medium.read(slots.address::<F>(slots.second) + offset as usize, buffer)
+            }
+            Part::Stage => {
+                let (back, _) = halves::<F>(self.buffer.as_mut());
+                slots.read_stage(medium, back, offset as usize, buffer)
+            }
+        }
+    }
+
+    fn upkeep(&self) -> u32 {
+        let wants =
+            self.mirror.wants_erase() || self.ring.wants_erase() || self.slots.wants_erase();
+        u32::from(wants && self.is_firm)
+    }
+
+    fn erase_ahead(&mut self) -> Result<(), Failed> {
+        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        for lane in [&mut self.mirror, &mut self.ring] {
+            if lane.wants_erase() {
+                return lane.erase_ahead(&mut self.medium, buffer);
+            }
+        }
+        if self.slots.wants_erase() {
+            self.slots.erase(&mut self.medium)?;
+            if !self.slots.wants_erase() {
+                return self.note_stage();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
+    type Error = FlashError<<F as ErrorType>::Error>;
+
+    fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Self::Error> {
+        let mounted = self.mount(each);
+        mounted.map_err(|failed| self.medium.told(failed))
+    }
+
+    fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error> {
+        let taken = self.take(record);
+        taken.map_err(|failed| self.medium.told(failed))
     }
 
     fn wants_renewal(&self, bytes: usize) -> bool {
         let needed = self.geometry.segments_for(bytes).saturating_add(self.geometry.reserve());
-        self.rotten || self.snapshot_lost || (self.ring.free() as usize) <= needed
+        self.identity.is_some() && (!self.is_firm || self.ring.free() as usize <= needed)
     }
 
-    fn renew(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Result<(), F> {
-        self.renewal(base, committed, parts)
+    fn renew(
+        &mut self,
+        base: Position,
+        committed: Index,
+        parts: [&[u8]; 2],
+    ) -> Result<(), Self::Error> {
+        let renewed = self.renewal(base, committed, parts);
+        renewed.map_err(|failed| self.medium.told(failed))
     }
 
-    fn maintain(&mut self) -> Result<bool, F> {
-        let Some(kept) = &self.kept else { return Ok(false) };
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let medium = &mut self.medium;
-        if self.anchors.maintain(medium, kept, buffer)? || self.ring.maintain(medium)? {
-            return Ok(true);
+    fn maintain(&mut self) -> Result<bool, Self::Error> {
+        if self.upkeep() == 0 {
+            return Ok(false);
         }
-        match &mut self.erased_ahead {
-            Some(sector) if *sector < self.slots.sectors => {
-                self.slots.erase(medium, !self.snapshot.slot, *sector)?;
-                *sector += 1;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        let erased = self.erase_ahead();
+        erased.map_err(|failed| self.medium.told(failed))?;
+        Ok(true)
     }
 
-    fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), F> {
-        let (slot, written) = match (part, &self.stage) {
-            (Part::Snapshot, _) => (self.snapshot.slot, usize::MAX),
-            (Part::Stage, Some(stage)) => (stage.placed.slot, Slots::written(stage)),
-            (Part::Stage, None) => return Err(FlashError::BadRecord),
-        };
-        let (back, _) = halves::<F>(self.buffer.as_mut());
-        self.slots.read(&mut self.medium, slot, (written, back), offset as usize, buffer)
+    fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error> {
+        let filled = self.fill(part, offset, buffer);
+        filled.map_err(|failed| self.medium.told(failed))
     }
 
     fn snapshot_bytes_max(&self) -> u32 {
-        u32::try_from(self.slots.bytes_max::<F>()).unwrap_or(u32::MAX)
+        u32::try_from(self.slots.sectors as usize * F::ERASE_SIZE).unwrap_or(u32::MAX)
     }
 
-    fn flush(&mut self) -> Result<(), F> {
-        Ok(())
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        if self.is_firm { Ok(()) } else { Err(FlashError::NotRenewed) }
     }
+}
+
+/// The part of the buffer for what is kept back of a stage, and the one for records.
+fn halves<F: NorFlash>(buffer: &mut [u8]) -> (&mut [u8], &mut [u8]) {
+    buffer.split_at_mut_checked(block_bytes(F::WRITE_SIZE)).unwrap_or_default()
 }

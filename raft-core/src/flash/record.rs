@@ -1,153 +1,175 @@
-//! A record in the ring:
+//! A record in a segment:
 //!
 //! ```text
+//! checksum  u32    of all that follows, up to the blanks
 //! head      u16    kind << 12 | length of the payload
-//! checksum  u32    of head and payload
 //! payload
 //! blank            up to a whole word
 //! ```
 //!
-//! The checksum begins with the generation, the segment and the place in it, so that what is left
-//! of anything else is no record here. Numbers are little-endian; those in a payload are written as
-//! in the log, seven bits a byte, but for those of a fixed length that the kinds name.
+//! The checksum begins with where the record belongs: sector, segment, generation and place, so
+//! that what is left of anything else is no record here. Numbers are little-endian words, but for
+//! those before entries, which are written as in the log, seven bits a byte.
 
-use super::FlashError;
-use super::medium::{BLANK, put, sum, word};
-use super::slots::Placed;
+use super::medium::BLANK;
 use crate::checksum::crc32;
-use crate::number::{Reader, Writer};
-use crate::types::{Index, Position, Snapshot, Term};
+use crate::storage::Identity;
+use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
 
-/// The first record of a segment: `u32` where the records of the one before end and, after a start,
-/// the record that stood there last: kind, payload.
+/// The first of a segment: its number and its generation.
 pub(super) const OPENING: u8 = 1;
-/// Entries that follow those of the record before: `committed`, entries.
-pub(super) const ENTRIES: u8 = 2;
-/// The same after a position: term, index, `committed`, entries.
-pub(super) const ENTRIES_AFTER: u8 = 3;
-/// The same as far from `committed` as the record before, so that only entries are in it.
-pub(super) const ENTRIES_ON: u8 = 8;
-/// A base: term, index.
+/// A state: see [`State`].
+pub(super) const STATE: u8 = 2;
+/// A state, and the identity as postcard has it.
+pub(super) const IDENTITY: u8 = 3;
+/// A position, behind which the log begins.
 pub(super) const BASE: u8 = 4;
-/// A snapshot: term, index, length, checksum, the number of its stage.
+/// A snapshot, and in which slot it is.
 pub(super) const SNAPSHOT: u8 = 5;
-/// Nothing; what stood before it can't be read.
-pub(super) const LOST: u8 = 7;
-/// In a ballot sector, the record that was found last in the ring: `u32` its segment, `u32` its
-/// place there, kind, payload.
-pub(super) const TAIL: u8 = 6;
+/// What comes together in the other slot, and of how many sectors that is sure: they are full, or,
+/// while nothing comes together, erased.
+pub(super) const STAGE: u8 = 6;
+/// Entries after a position: term, index, `committed`, entries.
+pub(super) const ENTRIES: u8 = 7;
+/// Entries that follow those of the record before, as far from `committed` as those.
+pub(super) const ENTRIES_ON: u8 = 8;
 
 pub(super) const HEAD_BYTES: usize = 6;
 /// The longest payload.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 0xFFF;
-/// What an opening, or a tail, is before the record in it: a head, one number or two, and a kind.
-pub(super) const OPENING_COPY_AT: usize = HEAD_BYTES + 4;
-pub(super) const TAIL_COPY_AT: usize = HEAD_BYTES + 8;
-/// The longest position.
-pub(super) const POSITION_BYTES_MAX: usize = 5 + 9;
-/// How much longer than itself a record is at most where it stands in a tail.
-pub(super) const COPY_BYTES_MAX: usize = 8 + 1 + ENTRIES_OVERHEAD_MAX;
 /// Of entries the most that is none: a position, `committed`.
-pub(super) const ENTRIES_OVERHEAD_MAX: usize = POSITION_BYTES_MAX + 9;
-/// The longest payload that is no entry: a snapshot.
-pub(super) const PLAIN_BYTES_MAX: usize = POSITION_BYTES_MAX + 15;
+pub(super) const ENTRIES_OVERHEAD_MAX: usize = 5 + 9 + 9;
+pub(super) const OPENING_BYTES: usize = 8;
+pub(super) const STATE_BYTES: usize = 16;
+/// The longest identity.
+pub(super) const IDENTITY_BYTES_MAX: usize = 53;
+pub(super) const PLACED_BYTES: usize = 24;
 
-/// What the sums of a segment's records begin with, but for the place in it.
-pub(super) fn seed(generation: u32, segment: u32) -> u32 {
-    sum([generation, segment], &[])
+/// What counts of all that is there, and the newest ballot.
+#[derive(Clone, Copy, Default)]
+pub(super) struct State {
+    /// Newer ones have higher counters.
+    pub(super) counter: u32,
+    /// The generation that counts: the number of its first segment.
+    pub(super) generation: u32,
+    pub(super) ballot: Option<Ballot>,
 }
 
-/// What the sums of the record at this place begin with.
-pub(super) fn placed<E>(seed: u32, at: usize) -> Result<u32, FlashError<E>> {
-    let at = u32::try_from(at).map_err(|_| FlashError::BadRecord)?;
-    Ok(seed.wrapping_add(at))
-}
-
-/// The head of a record.
-pub(super) struct Head {
-    pub(super) kind: u8,
-    pub(super) length: usize,
-    checksum: u32,
-    before: u32,
-}
-
-impl Head {
-    /// `None` if no record begins there.
-    pub(super) fn read(begin: u32, bytes: &[u8]) -> Option<Self> {
-        let [low, high, checksum @ ..] = bytes.first_chunk::<HEAD_BYTES>()?;
-        let (kind, length) = (high >> 4, u16::from_le_bytes([*low, high & 0xF]));
-        if !(OPENING..=ENTRIES_ON).contains(&kind) {
-            return None;
+impl State {
+    pub(super) fn words(&self) -> [u32; STATE_BYTES / 4] {
+        let (mut term, mut rest) = (0, 0);
+        if let Some(ballot) = self.ballot {
+            term = ballot.term.0;
+            let vote = ballot.vote.map_or(NodeId::LIMIT, |vote| vote.0);
+            rest = u32::from_le_bytes([vote, u8::from(ballot.admitted), ballot.losses, 1]);
         }
-        let before = crc32(begin, &[*low, *high]);
-        Some(Self { kind, length: usize::from(length), checksum: word(checksum, 0)?, before })
+        [self.counter, self.generation, term, rest]
     }
 
-    pub(super) fn fits(&self, payload: &[u8]) -> bool {
-        crc32(self.before, payload) == self.checksum
+    pub(super) fn read(payload: &[u8]) -> Option<Self> {
+        let [counter, generation, term, rest] = words(payload)?;
+        let [vote, admitted, losses, is_there] = rest.to_le_bytes();
+        let vote = Some(NodeId(vote)).filter(|vote| vote.is_valid());
+        let ballot = Ballot { term: Term(term), vote, admitted: admitted != 0, losses };
+        Some(Self { counter, generation, ballot: (is_there != 0).then_some(ballot) })
     }
 }
 
-/// Writes the head before a payload of this length that stands behind it, and blanks what follows
-/// it. `None` if it is too long.
-pub(super) fn finish(begin: u32, kind: u8, length: usize, record: &mut [u8]) -> Option<()> {
-    let length = u16::try_from(length).ok().filter(|length| length >> 12 == 0)?;
-    let head = (u16::from(kind) << 12 | length).to_le_bytes();
-    let end = HEAD_BYTES + usize::from(length);
-    let checksum = crc32(crc32(begin, &head), record.get(HEAD_BYTES..end)?);
-    put(record, 0, &head)?;
-    put(record, 2, &checksum.to_le_bytes())?;
+/// A snapshot with a number that goes with it.
+pub(super) fn placed_words(snapshot: &Snapshot, number: u32) -> [u32; PLACED_BYTES / 4] {
+    let Snapshot { last, bytes, checksum } = *snapshot;
+    let [term, low, high] = position_words(last);
+    [term, low, high, bytes, checksum, number]
+}
+
+pub(super) fn read_placed(payload: &[u8]) -> Option<(Snapshot, u32)> {
+    let [term, low, high, bytes, checksum, number] = words(payload)?;
+    let last = position_of([term, low, high]);
+    Some((Snapshot { last, bytes, checksum }, number))
+}
+
+pub(super) fn position_words(position: Position) -> [u32; 3] {
+    let half = |index: u64| u32::try_from(index & 0xFFFF_FFFF).unwrap_or_default();
+    let Position { term, index } = position;
+    [term.0, half(index.0), half(index.0 >> 32)]
+}
+
+pub(super) fn position_of([term, low, high]: [u32; 3]) -> Position {
+    Position { term: Term(term), index: Index(u64::from(low) | u64::from(high) << 32) }
+}
+
+pub(super) fn read_identity(payload: &[u8]) -> Option<Identity> {
+    postcard::from_bytes(payload.get(STATE_BYTES..)?).ok()
+}
+
+/// What the sums of a segment's records begin with.
+pub(super) fn seed(sector: usize, names: [u32; 2]) -> u32 {
+    // No flash has more sectors than that.
+    sum(u32::try_from(sector).unwrap_or_default(), names)
+}
+
+/// The checksum of two numbers, behind something else.
+pub(super) fn sum(before: u32, numbers: [u32; 2]) -> u32 {
+    numbers.iter().fold(before, |before, number| crc32(before, &number.to_le_bytes()))
+}
+
+/// What the sum of the record at this place in a segment begins with.
+fn placed(seed: u32, at: usize) -> u32 {
+    seed ^ u32::try_from(at).unwrap_or_default()
+}
+
+/// Fills in what stands before a payload of this length and behind it, in a record that is to stand
+/// there. `None` if it does not fit.
+pub(super) fn finish(
+    seed: u32,
+    at: usize,
+    (kind, length): (u8, usize),
+    record: &mut [u8],
+) -> Option<()> {
+    let (end, head) = (HEAD_BYTES + length, u16::try_from(length).ok()?);
+    let head = head | u16::from(kind) << 12;
     record.get_mut(end..)?.fill(BLANK);
+    record.get_mut(4..)?.first_chunk_mut::<2>()?.copy_from_slice(&head.to_le_bytes());
+    let checksum = crc32(placed(seed, at), record.get(4..end)?);
+    record.first_chunk_mut::<4>()?.copy_from_slice(&checksum.to_le_bytes());
     Some(())
 }
 
-/// Writes numbers of a payload behind the room for a record's head; gives their length.
-pub(super) fn payload(
-    buffer: &mut [u8],
-    write: impl FnOnce(&mut Writer<'_>) -> Option<()>,
-) -> Option<usize> {
-    let mut writer = Writer::new(buffer.get_mut(HEAD_BYTES..)?);
-    write(&mut writer)?;
-    Some(writer.used())
+/// Kind and length of what may be a record. `None` if it is none.
+pub(super) fn read_head(bytes: &[u8]) -> Option<(u8, usize)> {
+    let [low, high] = *bytes.get(4..)?.first_chunk()?;
+    let (kind, length) = (high >> 4, u16::from_le_bytes([low, high & 0xF]));
+    (OPENING..=ENTRIES_ON).contains(&kind).then_some((kind, usize::from(length)))
 }
 
-pub(super) fn write_position(writer: &mut Writer<'_>, position: Position) -> Option<()> {
-    writer.number(u64::from(position.term.0))?;
-    writer.number(position.index.0)
+/// Whether a record, from its beginning to the end of its payload, belongs there and is whole.
+pub(super) fn is_sound(seed: u32, at: usize, record: &[u8]) -> bool {
+    record
+        .split_first_chunk()
+        .is_some_and(|(sum, rest)| u32::from_le_bytes(*sum) == crc32(placed(seed, at), rest))
 }
 
-pub(super) fn read_position(reader: &mut Reader<'_>) -> Option<Position> {
-    let term = Term(reader.word()?);
-    let index = Index(reader.number()?);
-    (index < Index::LIMIT).then_some(Position { term, index })
+/// The numbers that these bytes begin with. `None` if there are too few.
+pub(super) fn words<const COUNT: usize>(bytes: &[u8]) -> Option<[u32; COUNT]> {
+    let mut words = [0; COUNT];
+    let mut rest = bytes;
+    for word in &mut words {
+        let (bytes, following) = rest.split_first_chunk()?;
+        (*word, rest) = (u32::from_le_bytes(*bytes), following);
+    }
+    Some(words)
 }
 
-pub(super) fn write_placed(writer: &mut Writer<'_>, placed: &Placed) -> Option<()> {
-    let Placed { snapshot: Snapshot { last, bytes, checksum }, number, .. } = *placed;
-    write_position(writer, last)?;
-    writer.number(u64::from(bytes))?;
-    writer.number(u64::from(checksum))?;
-    writer.number(u64::from(number))
+/// Puts numbers behind the room for a record's head. `None` if there is no room.
+pub(super) fn put_payload(buffer: &mut [u8], words: &[u32]) -> Option<()> {
+    put_words(buffer.get_mut(HEAD_BYTES..)?, words)
 }
 
-pub(super) fn read_placed(payload: &[u8]) -> Option<Placed> {
-    let mut reader = Reader(payload);
-    let last = read_position(&mut reader)?;
-    let snapshot = Snapshot { last, bytes: reader.word()?, checksum: reader.word()? };
-    Some(Placed { snapshot, slot: false, number: reader.word()? })
-}
-
-/// What is committed, beside a position: how far it is from there, twice, and one more above it.
-pub(super) fn distance(after: Index, committed: Index) -> u64 {
-    let (above, below) = (committed.above(after), after.above(committed));
-    if above > 0 { above * 2 + 1 } else { below * 2 }
-}
-
-/// What is so far from a position. `None` if nothing is.
-pub(super) fn at_distance(after: Index, distance: u64) -> Option<Index> {
-    let committed = match distance % 2 {
-        0 => after.0.checked_sub(distance / 2)?,
-        _ => after.0.checked_add(distance / 2)?,
-    };
-    Some(Index(committed))
+/// Puts numbers one behind the other. `None` if there is no room.
+pub(super) fn put_words(mut buffer: &mut [u8], words: &[u32]) -> Option<()> {
+    for word in words {
+        let (bytes, following) = buffer.split_first_chunk_mut()?;
+        (*bytes, buffer) = (word.to_le_bytes(), following);
+    }
+    Some(())
 }

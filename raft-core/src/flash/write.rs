@@ -2,120 +2,135 @@
 //!
 //! Each is programmed when its writing returns, so that a flush has nothing left to do.
 
-use super::anchors::{Anchors, Kept};
-use super::medium::{Result, put};
-use super::mount::halves;
+use super::medium::{Done, Failed, padded};
 use super::record::{
-    BASE, ENTRIES, ENTRIES_AFTER, ENTRIES_ON, HEAD_BYTES, OPENING_COPY_AT, SNAPSHOT, TAIL_COPY_AT,
-    distance, payload, write_placed, write_position,
+    BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, IDENTITY_BYTES_MAX, SNAPSHOT, STAGE, STATE,
+    STATE_BYTES, placed_words, position_words, put_payload,
 };
-use super::slots::{Placed, Stage};
-use super::{FlashError, FlashStorage};
-use crate::bytes::shift;
+use super::{FlashStorage, halves};
 use crate::log::Entries;
 use crate::number::Writer;
-use crate::storage::{Identity, Storage};
 use crate::types::{Index, Position, Snapshot};
 use embedded_storage::nor_flash::NorFlash;
 
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
-    pub(super) fn identify(&mut self, identity: Identity) -> Result<(), F> {
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let medium = &mut self.medium;
-        let kept = match self.kept {
-            Some(kept) => Kept { identity, ..kept },
-            None => {
-                // As long as one of these is blank nothing was ever promised.
-                medium.erase(0)?;
-                medium.erase(F::ERASE_SIZE)?;
-                self.ring.wipe(medium)?;
-                for sector in 0..self.slots.sectors {
-                    self.slots.erase(medium, false, sector)?;
-                    self.slots.erase(medium, true, sector)?;
-                }
-                self.anchors = Anchors::default();
-                self.erased_ahead = Some(self.slots.sectors);
-                let first = self.ring.first;
-                Kept { identity, ballot: None, first, generation: 0, is_void: false }
+    pub(super) fn begin_stage(&mut self, snapshot: Snapshot) -> Done {
+        if snapshot.bytes as usize > self.slots.sectors as usize * F::ERASE_SIZE {
+            return Err(Failed::SnapshotTooLong);
+        }
+        self.slots.restart(snapshot);
+        // What was there of another one is not to be taken for this one's.
+        self.note_stage()
+    }
+
+    pub(super) fn add_chunk(&mut self, offset: u32, bytes: &[u8]) -> Done {
+        let held = self.slots.held();
+        let left = (self.slots.stage.bytes as usize).saturating_sub(held);
+        if held != offset as usize || bytes.len() > left {
+            return Err(Failed::BadRecord);
+        }
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            let (back, _) = halves::<F>(self.buffer.as_mut());
+            bytes = self.slots.keep_back(back, bytes)?;
+            if self.slots.kept_back == back.len() {
+                self.pass()?;
             }
-        };
-        if self.kept.is_some() {
-            self.anchors.begin_again(medium, &kept, buffer)?;
-        } else {
-            self.anchors.begin_both(medium, 0, &kept, buffer)?;
         }
-        self.kept = Some(kept);
         Ok(())
     }
 
-    pub(super) fn begin_stage(&mut self, snapshot: Snapshot) -> Result<(), F> {
-        if snapshot.bytes > self.snapshot_bytes_max() {
-            return Err(FlashError::SnapshotTooLong);
+    /// Programs what was kept back of the stage.
+    fn pass(&mut self) -> Done {
+        let (back, _) = halves::<F>(self.buffer.as_mut());
+        if self.slots.pass(&mut self.medium, back)? {
+            self.note_stage()?;
         }
-        let erased = self.erased_ahead.take().unwrap_or_default();
-        let number = self.numbers.checked_add(1).ok_or(FlashError::BadRecord)?;
-        let placed = Placed { snapshot, slot: !self.snapshot.slot, number };
-        let mut stage = Stage::new(placed, (self.ring.head, self.ring.end), erased);
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        self.slots.begin_sector(&mut self.medium, &mut stage, buffer)?;
-        (self.numbers, self.stage) = (number, Some(stage));
         Ok(())
     }
 
-    pub(super) fn add_chunk(&mut self, offset: u32, bytes: &[u8]) -> Result<(), F> {
-        let stage = self.stage.as_mut().filter(|stage| stage.held() == offset as usize);
-        let stage = stage.ok_or(FlashError::BadRecord)?;
-        let (back, buffer) = halves::<F>(self.buffer.as_mut());
-        self.slots.add(&mut self.medium, stage, back, buffer, bytes)
+    /// Writes down how much of the stage is sure.
+    pub(super) fn note_stage(&mut self) -> Done {
+        let words = placed_words(&self.slots.stage, self.slots.sure::<F>());
+        self.note(STAGE, &words)
     }
 
-    pub(super) fn switch(&mut self, snapshot: Snapshot) -> Result<(), F> {
-        let stage = self.stage.as_mut().filter(|stage| {
-            stage.placed.snapshot == snapshot && stage.held() == snapshot.bytes as usize
-        });
-        let stage = stage.ok_or(FlashError::BadRecord)?;
-        let (back, buffer) = halves::<F>(self.buffer.as_mut());
-        self.slots.pass(&mut self.medium, stage, back, buffer)?;
-        let placed = stage.placed;
-        self.plain(SNAPSHOT, |writer| write_placed(writer, &placed))?;
-        (self.snapshot, self.stage, self.erased_ahead) = (placed, None, Some(0));
-        self.snapshot_lost = false;
-        Ok(())
+    pub(super) fn switch(&mut self, snapshot: Snapshot) -> Done {
+        let Self { slots, .. } = self;
+        if slots.stage != snapshot || slots.held() != snapshot.bytes as usize {
+            return Err(Failed::BadRecord);
+        }
+        if slots.kept_back > 0 {
+            self.pass()?;
+        }
+        self.slots.switch();
+        self.note_snapshot()
     }
 
-    /// Writes a base.
-    pub(super) fn base(&mut self, base: Position) -> Result<(), F> {
-        self.plain(BASE, |writer| write_position(writer, base))
+    /// Writes down which snapshot counts.
+    fn note_snapshot(&mut self) -> Done {
+        let words = placed_words(&self.slots.snapshot, u32::from(self.slots.second));
+        self.note(SNAPSHOT, &words)
     }
 
-    /// Writes a record other than entries.
-    fn plain(
-        &mut self,
-        kind: u8,
-        write: impl FnOnce(&mut Writer<'_>) -> Option<()>,
-    ) -> Result<(), F> {
-        if self.ring.room::<F>() < self.geometry.plain_bytes_max() {
+    pub(super) fn base(&mut self, base: Position) -> Done {
+        self.note(BASE, &position_words(base))
+    }
+
+    /// Writes a record of some numbers.
+    pub(super) fn note(&mut self, kind: u8, words: &[u32]) -> Done {
+        let length = size_of_val(words);
+        if self.ring.room::<F>() < padded::<F>(HEAD_BYTES + length) {
             self.open()?;
         }
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let length = payload(buffer, write).ok_or(FlashError::BadRecord)?;
-        self.ring.write(&mut self.medium, kind, length, buffer)
+        put_payload(buffer, words).ok_or(Failed::BadRecord)?;
+        self.ring.append(&mut self.medium, (kind, length), buffer)
     }
 
-    /// Goes on in the next segment, and takes what was found last at the start along.
-    fn open(&mut self) -> Result<(), F> {
+    /// Goes on in the next segment.
+    fn open(&mut self) -> Done {
         self.last = None;
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let copy_bytes = self.anchors.tail_bytes.saturating_sub(TAIL_COPY_AT);
-        if copy_bytes > 0 {
-            self.anchors.read_tail(&mut self.medium, 0, buffer)?;
-            let moved = shift(buffer, TAIL_COPY_AT, OPENING_COPY_AT, copy_bytes);
-            moved.ok_or(FlashError::BadRecord)?;
+        self.ring.open(&mut self.medium, buffer)
+    }
+
+    /// Writes the state to both lanes, and the identity, where that is new. The ring comes first:
+    /// a start finds it firm, or the other lane untouched.
+    pub(super) fn keep(&mut self, all: bool) -> Done {
+        self.state.counter = self.state.counter.saturating_add(1);
+        let room = padded::<F>(HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES_MAX);
+        if self.ring.room::<F>() < room {
+            self.open()?;
         }
-        self.ring.open(&mut self.medium, copy_bytes, buffer)?;
-        // From here on it stands in the ring.
-        self.anchors.tail_bytes = 0;
+        let (kind, length) = self.frame_state(all)?;
+        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        self.ring.append(&mut self.medium, (kind, length), buffer)?;
+        self.ring.settle();
+        let mut all = all;
+        if self.mirror.room::<F>() < room {
+            self.mirror.generation = self.mirror.head.saturating_add(1);
+            self.mirror.open(&mut self.medium, buffer)?;
+            all = true;
+        }
+        let (kind, length) = self.frame_state(all)?;
+        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        self.mirror.append(&mut self.medium, (kind, length), buffer)?;
+        self.mirror.settle();
         Ok(())
+    }
+
+    /// Makes a record of the state in the buffer. Gives its kind and its length.
+    fn frame_state(&mut self, all: bool) -> Done<(u8, usize)> {
+        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        put_payload(buffer, &self.state.words()).ok_or(Failed::BadRecord)?;
+        if !all {
+            return Ok((STATE, STATE_BYTES));
+        }
+        let room = buffer.get_mut(HEAD_BYTES + STATE_BYTES..).ok_or(Failed::BadRecord)?;
+        let identity = self.identity.ok_or(Failed::NotRenewed)?;
+        let used = postcard::to_slice(&identity, room).map_err(|_| Failed::BadRecord)?;
+        Ok((IDENTITY, STATE_BYTES + used.len()))
     }
 
     /// Writes a run of entries, cut where a record can't be longer. Gives the position of the last.
@@ -124,61 +139,57 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         after: Position,
         committed: Index,
         bytes: &[u8],
-    ) -> Result<Position, F> {
-        let mut rest = Entries::parse(after.term, bytes).ok_or(FlashError::BadRecord)?;
+    ) -> Done<Position> {
+        let mut rest = Entries::parse(after.term, bytes).ok_or(Failed::BadRecord)?;
         let (mut before, mut is_fresh) = (after, false);
         loop {
-            let distance = distance(before.index, committed);
-            let kind = match self.last == Some(before) {
-                true if self.distance == distance => ENTRIES_ON,
-                true => ENTRIES,
-                false => ENTRIES_AFTER,
-            };
+            let behind = before.index.0.wrapping_sub(committed.0);
             let (_, buffer) = halves::<F>(self.buffer.as_mut());
-            let numbers = |writer: &mut Writer<'_>| match kind {
-                ENTRIES_ON => Some(()),
-                ENTRIES => writer.number(distance),
-                _ => write_position(writer, before).and_then(|()| writer.number(distance)),
-            };
-            let length = payload(buffer, numbers).ok_or(FlashError::BadRecord)?;
+            let payload = buffer.get_mut(HEAD_BYTES..).ok_or(Failed::BadRecord)?;
+            let (mut kind, mut length) = (ENTRIES_ON, 0);
+            if self.last != Some((before, behind)) {
+                let mut writer = Writer::new(payload);
+                let numbers = [u64::from(before.term.0), before.index.0, committed.0];
+                let written = numbers.into_iter().try_for_each(|number| writer.number(number));
+                written.ok_or(Failed::BadRecord)?;
+                (kind, length) = (ENTRIES, writer.used());
+            }
             let room = self.ring.room::<F>().min(self.geometry.record_bytes_max());
-            let (taken, last, left) = fitting(before, rest, room.checked_sub(HEAD_BYTES + length));
-            if let Some(taken) = taken {
-                let run = rest.bytes().get(..taken).ok_or(FlashError::BadRecord)?;
-                put(buffer, HEAD_BYTES + length, run).ok_or(FlashError::BadRecord)?;
-                self.ring.write(&mut self.medium, kind, length + taken, buffer)?;
-                (self.last, self.distance) = (Some(last), distance);
-                (before, rest, is_fresh) = (last, left, false);
-                if rest.is_empty() {
-                    return Ok(before);
+            let room = room.checked_sub(HEAD_BYTES + length);
+            let (taken, last, left) = fitting(before, rest, room);
+            match taken {
+                Some(taken) => {
+                    let run = rest.bytes().get(..taken).ok_or(Failed::BadRecord)?;
+                    let room = payload.get_mut(length..).and_then(|it| it.get_mut(..taken));
+                    room.ok_or(Failed::BadRecord)?.copy_from_slice(run);
+                    self.ring.append(&mut self.medium, (kind, length + taken), buffer)?;
+                    self.last = Some((last, behind));
+                    (before, rest, is_fresh) = (last, left, false);
+                    if rest.is_empty() {
+                        return Ok(before);
+                    }
                 }
-            } else if is_fresh {
-                return Err(FlashError::EntryTooLong);
-            } else {
-                self.open()?;
-                is_fresh = true;
+                None if is_fresh => return Err(Failed::EntryTooLong),
+                None => {
+                    self.open()?;
+                    is_fresh = true;
+                }
             }
         }
     }
 
-    /// Writes the whole log in a generation of its own, which counts when both ballot sectors say
+    /// Writes everything anew, in a generation of its own, which counts when its last record says
     /// so.
-    pub(super) fn renewal(
-        &mut self,
-        base: Position,
-        committed: Index,
-        parts: [&[u8]; 2],
-    ) -> Result<(), F> {
-        let mut kept = self.kept.ok_or(FlashError::BadRecord)?;
-        // No other attempt has this number: each start and each attempt raise it.
-        kept.generation = self.anchors.counter;
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        self.ring.generation = kept.generation;
-        self.ring.open(&mut self.medium, 0, buffer)?;
-        kept.first = self.ring.head;
-        self.last = None;
-        // What was found last at the start belongs to what this takes the place of.
-        let tail_bytes = core::mem::take(&mut self.anchors.tail_bytes);
+    pub(super) fn renewal(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Done {
+        if !self.is_firm {
+            let (_, buffer) = halves::<F>(self.buffer.as_mut());
+            self.ring.clean(&mut self.medium, buffer)?;
+        }
+        self.state.generation = self.ring.head.saturating_add(1);
+        self.ring.generation = self.state.generation;
+        self.open()?;
+        self.note_snapshot()?;
+        self.note_stage()?;
         self.base(base)?;
         let mut after = base;
         for part in parts {
@@ -186,17 +197,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 after = self.entries(after, committed, part)?;
             }
         }
-        let placed = self.snapshot;
-        // Of one that is lost the number stays, so that what is older is not taken for a stage.
-        if placed.number > 0 {
-            self.plain(SNAPSHOT, |writer| write_placed(writer, &placed))?;
-        }
-        self.anchors.tail_bytes = tail_bytes;
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        self.anchors.write(&mut self.medium, &kept, buffer)?;
-        self.anchors.tail_bytes = 0;
-        (self.kept, self.ring.first) = (Some(kept), kept.first);
-        (self.rotten, self.snapshot_lost) = (false, false);
+        self.keep(true)?;
+        self.is_firm = true;
         Ok(())
     }
 }

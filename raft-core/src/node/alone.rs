@@ -112,9 +112,15 @@ where
         Record::Base(base),
         Record::Ballot(Ballot { admitted: false, ..lost }),
         Record::Ballot(ballot),
-        Record::Entries { after, committed: kept.committed, bytes },
     ] {
         storage.write(record).map_err(failed)?;
+    }
+    let (committed, size) = (kept.committed, bytes.len());
+    if storage.wants_renewal(size) {
+        let parts = log.pieces().ok_or(AloneError::LogFull)?;
+        storage.renew(base, committed, parts).map_err(failed)?;
+    } else {
+        storage.write(Record::Entries { after, committed, bytes }).map_err(failed)?;
     }
     storage.flush().map_err(failed)
 }

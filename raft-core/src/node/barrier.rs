@@ -1,7 +1,7 @@
 //! What storage lacks, handed to it: the ballot first, then what has changed of the log, or all of
 //! the log where storage would rather have that.
 
-use super::{FlushError, Node};
+use super::{FlushError, Node, RecoverError};
 use crate::machine::Machine;
 use crate::raft::{Unwritten, Whole};
 use crate::status::Fault;
@@ -13,6 +13,18 @@ where
     S: Storage,
     M: Machine,
 {
+    /// Writes what was found at the start anew, where storage asks for that before anything is
+    /// promised.
+    pub(super) fn settle(&mut self) -> Result<(), RecoverError<S::Error>> {
+        if !self.storage.wants_renewal(0) {
+            return Ok(());
+        }
+        self.flush_all().map_err(|error| match error {
+            FlushError::Storage(error) => RecoverError::Storage(error),
+            FlushError::Stopped(_) => RecoverError::Corrupt,
+        })
+    }
+
     pub(super) fn flush_all(&mut self) -> Result<(), FlushError<S::Error>> {
         self.write_all()?;
         let flushed = self.storage.flush();

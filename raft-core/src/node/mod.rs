@@ -110,7 +110,11 @@ where
         }
         let mut kept = Kept::default();
         recovery::load(&config, &mut log, &mut storage, &mut machine, &mut kept)?;
-        Self::made_of(config, log, &kept, storage, machine)
+        let mut made = Self::made_of(config, log, &kept, storage, machine);
+        if let Ok(node) = &mut made {
+            node.settle()?;
+        }
+        made
     }
 
     /// A node is large, and made where the caller wants it. Were this merged with what reads the

@@ -84,18 +84,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Raft<B> {
 
     /// The log, for storage that wants it anew.
     pub(crate) fn whole_log(&self) -> Result<Whole<'_>, Fault> {
-        let (base, last) = (self.log.base(), self.log.last().index);
-        let (mut index, mut parts): (_, [&[u8]; 2]) = (base.index, [&[]; 2]);
-        for part in &mut parts {
-            if index < last {
-                let piece = self.log.piece(index.next(), u32::MAX, usize::MAX);
-                let (bytes, count) = piece.filter(|(_, count)| *count > 0).ok_or(Fault::Log)?;
-                (*part, index) = (bytes, Index(index.0 + u64::from(count)));
-            }
-        }
-        // It lies in a ring, which has one end.
-        let unwritten = u32::try_from(last.above(self.watermark.written()));
-        let unwritten = unwritten.ok().filter(|_| index == last).ok_or(Fault::Log)?;
+        let parts = self.log.pieces().ok_or(Fault::Log)?;
+        let unwritten = self.log.last().index.above(self.watermark.written());
+        let unwritten = u32::try_from(unwritten).map_err(|_| Fault::Log)?;
+        let base = self.log.base();
         Ok(Whole { base, committed: self.committed, parts, unwritten })
     }
 

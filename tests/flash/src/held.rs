@@ -171,11 +171,17 @@ impl Held {
         (told || untold) && stage && self.is_but_for_ends(found)
     }
 
-    /// Whether another start finds the same: of the stage there may be less or more, or nothing.
+    /// Whether another start finds the same: of the stage there may be less or more, or nothing. What
+    /// was not formatted to the end may be blank now and have its identity then.
     pub fn agrees_with(&self, other: &Self) -> bool {
+        if self.identity.is_none() && self.lost.is_empty() {
+            return Self { identity: None, ..other.clone() } == *self;
+        }
         let stage = self.has_nothing_staged() || other.has_nothing_staged();
         let stage = stage || self.stage_may_be(other) || other.stage_may_be(self);
-        stage && self.committed == other.committed && self.is_but_for_ends(other)
+        let untold = self.entries.is_empty() && other.committed <= self.committed;
+        let told = untold || self.committed == other.committed;
+        stage && told && self.is_but_for_ends(other)
     }
 
     /// A stage with nothing on it is as good as none, whatever it is for.

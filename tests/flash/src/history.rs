@@ -3,7 +3,8 @@
 
 use crate::chip::{Chip, Failure, Mischief, Operation};
 use crate::held::Held;
-use crate::steps::{LOG_BYTES, SNAPSHOT_BYTES, Step, carry_out, next};
+use crate::steps::{LOG_BYTES, SNAPSHOT_BYTES, Step, carry_out, next, renew};
+use raft_core::Storage;
 use raft_core::flash::{FlashError, FlashStorage, Geometry, UnfitFlash};
 use raft_simulator::random::Random;
 
@@ -38,13 +39,18 @@ pub fn least_chip<const WORD: usize, const SECTOR: usize>(seed: u64) -> Chip<WOR
     Chip::new(least_sectors, seed)
 }
 
-/// The power comes: what the storage then says that it holds.
+/// The power comes: what the storage then says that it holds, and has written anew, if nothing of it
+/// is lost.
 pub fn start<const WORD: usize, const SECTOR: usize>(
     mut chip: Chip<WORD, SECTOR>,
 ) -> Result<(Flash<WORD, SECTOR>, Held), FlashError<Failure>> {
     chip.power_up();
     let mut storage = storage(chip);
     let held = Held::of(&mut storage)?;
+    if storage.wants_renewal(0) && held.lost.is_empty() && !held.is_torn {
+        renew(&mut storage, &held)?;
+        storage.flush()?;
+    }
     Ok((storage, held))
 }
 
