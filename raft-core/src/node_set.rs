@@ -14,6 +14,15 @@ impl NodeSet {
     /// The set without members.
     pub const EMPTY: Self = Self(0);
 
+    /// One bit for each node, the lowest for the lowest.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// The set of the given nodes.
     pub fn of(nodes: &[NodeId]) -> Self {
         nodes.iter().copied().collect()

@@ -4,7 +4,7 @@
 use super::lane::HEADER_BYTES;
 use super::medium::{WORD_BYTES_MAX, in_words};
 use super::record::{
-    ENTRIES_OVERHEAD_MAX, HEAD_BYTES, IDENTITY_BYTES_MAX, OPENING_BYTES, PAYLOAD_BYTES_MAX,
+    ENTRIES_OVERHEAD_MAX, HEAD_BYTES, IDENTITY_BYTES, OPENING_BYTES, PAYLOAD_BYTES_MAX,
     PLACED_BYTES, STATE_BYTES,
 };
 use super::slots::block_bytes;
@@ -16,7 +16,7 @@ const MIRRORS: usize = 2;
 /// What an entry takes up in the log's memory beside itself.
 const SLOT_BYTES: usize = 8;
 /// The longest record that is of no entries: an identity.
-const PLAIN_BYTES_MAX: usize = HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES_MAX;
+const PLAIN_BYTES_MAX: usize = HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES;
 
 /// Why a flash can't be the storage of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,7 +94,7 @@ impl Geometry {
             return Err(UnfitFlash::WriteSize);
         }
         let least_bytes = if SECTOR_BYTES_MIN > 8 * word { SECTOR_BYTES_MIN } else { 8 * word };
-        if erase < least_bytes || !erase.is_multiple_of(word) {
+        if erase < least_bytes || erase & (word - 1) > 0 {
             return Err(UnfitFlash::EraseSize { least_bytes });
         }
         let least_bytes = Self::buffer_bytes(word, 0);
@@ -105,7 +105,7 @@ impl Geometry {
         let most = least(most, HEAD_BYTES + PAYLOAD_BYTES_MAX);
         let mut geometry =
             Self { erase, word, record_bytes_max: most, reserve: 0, log_bytes, slot_sectors: 0 };
-        geometry.record_bytes_max = most - most % word;
+        geometry.record_bytes_max = most & !(word - 1);
         geometry.reserve = geometry.segments_for(log_bytes).saturating_add(1);
         geometry.slot_sectors = snapshot_bytes.div_ceil(erase);
         Ok(geometry)
@@ -156,15 +156,22 @@ impl Geometry {
         self.reserve().saturating_mul(2).saturating_add(2)
     }
 
+    /// How few free segments are too few to write entries of so many bytes before the log anew: of
+    /// few bytes no more than two segments are touched.
+    pub(super) const fn needed(&self, bytes: usize) -> usize {
+        let few = bytes <= self.segment_bytes() / 4;
+        self.reserve + if few { 2 } else { self.reserve }
+    }
+
     /// How many segments all of the log takes up, at the most, with one for whatever else is
     /// written before.
-    pub(super) const fn reserve(&self) -> usize {
+    const fn reserve(&self) -> usize {
         self.reserve
     }
 
     /// How many segments entries of so many bytes take up at the most, with what is written about
     /// them. Of two records in a row as little as one may be full, and of two segments.
-    pub(super) const fn segments_for(&self, bytes: usize) -> usize {
+    const fn segments_for(&self, bytes: usize) -> usize {
         let records = quotient(bytes, self.entry_bytes_max()).saturating_mul(2).saturating_add(2);
         let overhead = HEAD_BYTES + ENTRIES_OVERHEAD_MAX + self.word - 1;
         // Base, snapshot, stage and state.

@@ -11,7 +11,7 @@
 //! There are two lanes: one for all records, and one of two sectors for states alone. A generation
 //! of segments holds everything anew; it counts as soon as a state in it says so.
 
-use super::medium::{BLANK, Done, Failed, Medium, padded};
+use super::medium::{Done, Failed, Medium, padded};
 use super::record::{self, HEAD_BYTES, OPENING, OPENING_BYTES, put_words, sum, words};
 use embedded_storage::nor_flash::NorFlash;
 
@@ -68,23 +68,27 @@ impl Lane {
         *self = Self::new(self.start, self.sectors);
     }
 
-    /// Goes on behind `head`, of the generation that begins at `first`. Segment `known` is in that
-    /// sector, and behind `touched` nothing was written.
-    pub(super) fn find(
-        &mut self,
-        (first, head): (u32, u32),
-        (known, place): (u32, u32),
-        touched: u32,
-    ) {
+    /// The generation that counts begins at `first`. Segment `known` is in the sector `place`.
+    pub(super) fn find(&mut self, first: u32, (known, place): (u32, u32)) {
         self.forget();
-        (self.first, self.generation, self.head, self.ready) = (first, first, head, head);
+        (self.first, self.generation) = (first, first);
         let ahead = known.wrapping_sub(first);
         if ahead < self.sectors {
             let wrapped = if place < ahead { self.sectors } else { 0 };
             self.first_place = (place + wrapped).wrapping_sub(ahead);
         }
-        let last = first.saturating_add(self.sectors).saturating_sub(1);
+    }
+
+    /// Goes on behind `head`. Behind `touched` nothing was written.
+    pub(super) fn go_on(&mut self, head: u32, touched: u32) {
+        (self.head, self.ready) = (head, head);
+        let last = self.first.saturating_add(self.sectors).saturating_sub(1);
         self.doubtful = touched.max(head).saturating_add(1).min(last);
+    }
+
+    /// Whether it is the one for states alone.
+    pub(super) const fn is_mirror(&self) -> bool {
+        self.start == 0
     }
 
     /// The address of the sector at this place.
@@ -191,13 +195,14 @@ impl Lane {
         }
         self.ready = segment;
         let fresh = found.is_some_and(|found| found.segment == segment) && segment > self.doubtful;
-        if fresh && medium.is_blank(at + size)? {
+        if fresh && medium.is_blank(at + size, buffer)? {
             return Ok(());
         }
         self.erases = self.erases.wrapping_add(1);
+        let header = buffer.get_mut(..size).ok_or(Failed::BadRecord)?;
         let content = [segment, self.erases << 8 | u32::from(VERSION)];
         let [_, rest] = content;
-        header.fill(BLANK);
+        record::blank(header);
         put_words(header, &[segment, rest, sum(MAGIC, content)]).ok_or(Failed::BadRecord)?;
         medium.erase(at)?;
         medium.program(at, header)

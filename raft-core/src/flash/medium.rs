@@ -9,8 +9,8 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash};
 pub(super) const BLANK: u8 = 0xFF;
 /// The longest word there may be.
 pub(super) const WORD_BYTES_MAX: usize = 256;
-/// What is read at once where little is looked at.
-const PIECE_BYTES: usize = 32;
+/// What is read back at once.
+const PIECE_BYTES: usize = 8;
 
 /// What a flash was used for since its storage was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -81,6 +81,7 @@ impl<F: NorFlash> Medium<F> {
 
     /// What went wrong, in words.
     #[cold]
+    #[inline(never)]
     pub(super) fn told(&mut self, failed: Failed) -> FlashError<F::Error> {
         match failed {
             Failed::Flash => self.error.take().map_or(FlashError::BadRecord, FlashError::Flash),
@@ -116,12 +117,12 @@ impl<F: NorFlash> Medium<F> {
     }
 
     /// Whether nothing was programmed from there on up to the end of the sector.
-    pub(super) fn is_blank(&mut self, at: usize) -> Done<bool> {
+    pub(super) fn is_blank(&mut self, at: usize, buffer: &mut [u8]) -> Done<bool> {
         let (mut at, end) = (at, (at / F::ERASE_SIZE + 1) * F::ERASE_SIZE);
         while at < end {
-            let mut bytes = [BLANK; PIECE_BYTES];
-            let length = PIECE_BYTES.min(end - at);
-            self.read(at, bytes.get_mut(..length).ok_or(Failed::BadRecord)?)?;
+            let length = buffer.len().min(end - at);
+            let bytes = buffer.get_mut(..length).ok_or(Failed::BadRecord)?;
+            self.read(at, bytes)?;
             if bytes.iter().any(|&byte| byte != BLANK) {
                 return Ok(false);
             }
@@ -161,7 +162,7 @@ pub(super) const fn padded<F: NorFlash>(bytes: usize) -> usize {
     in_words(bytes, F::WRITE_SIZE)
 }
 
-/// As many bytes in whole words of this length.
+/// As many bytes in whole words of this length, which is a power of two.
 pub(super) const fn in_words(bytes: usize, word: usize) -> usize {
-    if word == 0 { bytes } else { bytes.div_ceil(word).saturating_mul(word) }
+    bytes.saturating_add(word.wrapping_sub(1)) & !word.wrapping_sub(1)
 }

@@ -25,12 +25,12 @@ use self::lane::Lane;
 use self::medium::{Failed, Medium};
 pub use self::medium::{FlashError, FlashUse};
 pub use self::pause::{Pause, Unsuited};
-use self::record::State;
+use self::record::{Kept, ballot_words, identity_words};
 pub use self::shared::{Share, ShareError, SharedFlash};
 use self::slots::{Slots, block_bytes};
 use crate::config::Config;
-use crate::storage::{Identity, Part, Record, Storage};
-use crate::types::{Index, Position};
+use crate::storage::{Part, Record, Storage};
+use crate::types::{Index, Position, Term};
 use embedded_storage::nor_flash::{ErrorType, NorFlash};
 
 /// A [`Storage`] in NOR flash, all of which is its own: see [`SharedFlash`] for a part of one.
@@ -45,15 +45,17 @@ pub struct FlashStorage<F: ErrorType, B> {
     ring: Lane,
     mirror: Lane,
     slots: Slots,
-    identity: Option<Identity>,
-    state: State,
+    kept: Kept,
+    /// Whether there is an identity.
+    is_formatted: bool,
     /// Whether nothing was ever written, as far as a start could see.
     is_blank: bool,
     /// Whether the log was written anew since the start.
     is_firm: bool,
     /// The entry written last, if in the head segment, and how far what was known to be committed
     /// was behind the entry before that record.
-    last: Option<(Position, u64)>,
+    last: Position,
+    behind: u64,
 }
 
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
@@ -84,11 +86,12 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             ring: Lane::new(other_sectors * erase, segments),
             mirror: Lane::new(0, 2),
             slots: Slots::new(2 * erase, slot_sectors),
-            identity: None,
-            state: State::default(),
+            kept: Kept::default(),
+            is_formatted: false,
             is_blank: false,
             is_firm: false,
-            last: None,
+            last: NOWHERE,
+            behind: 0,
         })
     }
 
@@ -165,17 +168,21 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     fn take(&mut self, record: Record<'_>) -> Result<(), Failed> {
         match record {
             Record::Identity(identity) => {
-                if self.identity.is_none() && !self.is_blank {
+                if !self.is_formatted && !self.is_blank {
                     return Err(Failed::BadRecord);
                 }
-                self.identity = Some(identity);
+                if let Some(words) = self.kept.last_chunk_mut() {
+                    *words = identity_words(&identity);
+                }
+                self.is_formatted = true;
                 if core::mem::take(&mut self.is_blank) {
                     return self.renewal(Position::ZERO, Index::ZERO, [&[]; 2]);
                 }
                 if self.is_firm { self.keep(true) } else { Ok(()) }
             }
             Record::Ballot(ballot) => {
-                self.state.ballot = Some(ballot);
+                let [_, _, term, rest, ..] = &mut self.kept;
+                [*term, *rest] = ballot_words(ballot);
                 if self.is_firm { self.keep(false) } else { Ok(()) }
             }
             // All of the log is handed over soon.
@@ -193,16 +200,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 
     fn fill(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Failed> {
-        let Self { slots, medium, .. } = self;
-        match part {
-            Part::Snapshot => {
-                medium.read(slots.address::<F>(slots.second) + offset as usize, buffer)
-            }
-            Part::Stage => {
-                let (back, _) = halves::<F>(self.buffer.as_mut());
-                slots.read_stage(medium, back, offset as usize, buffer)
-            }
-        }
+        let (back, _) = halves::<F>(self.buffer.as_mut());
+        let is_stage = part == Part::Stage;
+        self.slots.read(&mut self.medium, (is_stage, back), offset as usize, buffer)
     }
 
     fn upkeep(&self) -> u32 {
@@ -242,8 +242,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
     }
 
     fn wants_renewal(&self, bytes: usize) -> bool {
-        let needed = self.geometry.segments_for(bytes).saturating_add(self.geometry.reserve());
-        self.identity.is_some() && (!self.is_firm || self.ring.free() as usize <= needed)
+        let few = self.ring.free() as usize <= self.geometry.needed(bytes);
+        self.is_formatted && (!self.is_firm || few)
     }
 
     fn renew(
@@ -278,6 +278,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
         if self.is_firm { Ok(()) } else { Err(FlashError::NotRenewed) }
     }
 }
+
+/// Where no entry is.
+const NOWHERE: Position = Position { term: Term(u32::MAX), index: Index(u64::MAX) };
 
 /// The part of the buffer for what is kept back of a stage, and the one for records.
 fn halves<F: NorFlash>(buffer: &mut [u8]) -> (&mut [u8], &mut [u8]) {

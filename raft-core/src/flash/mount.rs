@@ -7,68 +7,76 @@
 use super::lane::Lane;
 use super::medium::Done;
 use super::record::{
-    BASE, ENTRIES, ENTRIES_ON, IDENTITY, OPENING, SNAPSHOT, STAGE, STATE, State, position_of,
-    read_identity, read_placed, words,
+    BASE, ENTRIES, ENTRIES_ON, IDENTITY, IDENTITY_BYTES, Kept, OPENING, Placed, SNAPSHOT, STAGE,
+    STATE, STATE_BYTES, ballot_of, identity_of, is_there, position_of, snapshot_of, words,
 };
 use super::walk::{Sight, look};
-use super::{FlashStorage, halves};
+use super::{FlashStorage, NOWHERE, halves};
 use crate::log::Entries;
 use crate::number::Reader;
-use crate::storage::{Identity, Loss, Record};
-use crate::types::{Index, Position, Snapshot, Term};
+use crate::storage::{Loss, Record};
+use crate::types::{Index, Position, Term};
 use embedded_storage::nor_flash::NorFlash;
 
 /// What all sectors together say.
 #[derive(Default)]
 struct Survey {
-    /// The newest state, and in which segment and sector of its lane it was found.
-    state: Option<State>,
+    /// The newest state and the newest identity.
+    kept: Kept,
+    /// In which segment and sector of its lane that state was found, and the counter that the
+    /// identity came with.
     found: (u32, u32),
+    identified: u32,
     /// Whether something behind it can't be read.
     is_doubtful: bool,
-    /// The newest identity, and the counter that it came with.
-    identity: Option<Identity>,
-    identified: u32,
-    /// The snapshot that was noted last, with its slot, and in which segment.
-    snapshot: Option<(Snapshot, u32)>,
+    /// The snapshot that was noted last, and in which segment.
+    snapshot: Placed,
     noted: u32,
     /// The segment with the highest number, and its sector.
     last: (u32, u32),
     /// One of the generation that counts, and its sector.
     known: (u32, u32),
-    /// The last one that is known to be of the generation that counts.
+    /// The last one that is known to be of that.
     end: u32,
 }
 
 impl Survey {
-    fn take(&mut self, [segment, generation]: [u32; 2], place: u32, sight: Sight<'_>) {
-        match sight {
-            Sight::Unreadable => self.is_doubtful |= self.found == (segment, place),
-            Sight::Record(OPENING, _) => {
+    fn take(&mut self, place: u32, [segment, generation]: [u32; 2], sight: Sight<'_>) {
+        let [newest, counts, ..] = self.kept;
+        let Sight::Record(kind, payload) = sight else {
+            self.is_doubtful |= self.found == (segment, place);
+            return;
+        };
+        match kind {
+            OPENING => {
                 self.last = self.last.max((segment, place));
-                if self.state.is_some_and(|state| state.generation == generation) {
+                if generation == counts {
                     (self.end, self.known) = (self.end.max(segment), (segment, place));
                 }
             }
-            Sight::Record(STATE | IDENTITY, payload) => {
-                let Some(state) = State::read(payload) else { return };
-                let before = self.state.unwrap_or(state);
-                if before.counter <= state.counter {
-                    if before.generation != state.generation {
+            STATE | IDENTITY => {
+                let Some(state) = words::<{ STATE_BYTES / 4 }>(payload) else { return };
+                let [counter, generation, ..] = state;
+                if newest <= counter
+                    && let Some(kept) = self.kept.first_chunk_mut()
+                {
+                    if generation != counts {
                         self.end = segment;
                     }
                     (self.found, self.is_doubtful) = ((segment, place), false);
-                    (self.known, self.state) = (self.found, Some(state));
+                    (self.known, *kept) = (self.found, state);
                 }
-                let identity = read_identity(payload);
-                if identity.is_some() && self.identified < state.counter {
-                    (self.identity, self.identified) = (identity, state.counter);
+                if self.identified < counter
+                    && let Some(found) = payload.get(STATE_BYTES..).and_then(words)
+                    && let Some(identity) = self.kept.last_chunk_mut::<{ IDENTITY_BYTES / 4 }>()
+                {
+                    (self.identified, *identity) = (counter, found);
                 }
             }
-            Sight::Record(SNAPSHOT, payload) if segment >= self.noted => {
-                (self.snapshot, self.noted) = (read_placed(payload), segment);
+            SNAPSHOT if segment >= self.noted => {
+                (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), segment);
             }
-            Sight::Record(..) => {}
+            _ => {}
         }
     }
 }
@@ -77,10 +85,11 @@ impl Survey {
 struct HandOut<'e> {
     each: &'e mut dyn FnMut(Record<'_>),
     /// Where the last entries ended, and how far what was committed was behind their beginning.
-    last: Option<(Position, u64)>,
+    last: Position,
+    behind: u64,
     snapshot_lost: bool,
-    snapshot: (Snapshot, u32),
-    stage: (Snapshot, u32),
+    snapshot: Placed,
+    stage: Placed,
     /// Whether anything can be read in this segment.
     is_there: bool,
     /// Whether something can't be read behind the last record.
@@ -107,7 +116,7 @@ impl HandOut<'_> {
     }
 
     fn lose(&mut self) {
-        self.last = None;
+        self.last = NOWHERE;
         (self.each)(Record::Lost(Loss::Entries));
     }
 
@@ -116,29 +125,32 @@ impl HandOut<'_> {
         match kind {
             BASE => (self.each)(Record::Base(position_of(words(payload)?))),
             SNAPSHOT => {
-                (self.snapshot, self.stage) = (read_placed(payload)?, (Snapshot::NONE, 0));
-                if self.snapshot.0 != Snapshot::NONE {
+                (self.snapshot, self.stage) = (words(payload)?, [0; 6]);
+                if is_there(&self.snapshot) {
                     if self.snapshot_lost {
                         return None;
                     }
-                    (self.each)(Record::Snapshot(self.snapshot.0));
+                    (self.each)(Record::Snapshot(snapshot_of(&self.snapshot)));
                 }
             }
-            STAGE => self.stage = read_placed(payload)?,
+            STAGE => self.stage = words(payload)?,
             ENTRIES | ENTRIES_ON => {
                 let mut reader = Reader(payload);
-                let (after, behind) = if kind == ENTRIES {
+                if kind == ENTRIES {
                     let term = Term(reader.word()?);
                     let index = Index(reader.number()?);
-                    (Position { term, index }, index.0.wrapping_sub(reader.number()?))
-                } else {
-                    self.last?
-                };
-                let committed = Index(after.index.0.wrapping_sub(behind));
-                let entries = Entries::parse(after.term, reader.0)?;
-                (self.each)(Record::Entries { after, committed, bytes: reader.0 });
+                    self.last = Position { term, index };
+                    self.behind = index.0.wrapping_sub(reader.number()?);
+                }
+                let (after, bytes) = (self.last, reader.0);
+                if after == NOWHERE {
+                    return None;
+                }
+                let entries = Entries::parse(after.term, bytes)?;
+                let committed = Index(after.index.0.wrapping_sub(self.behind));
+                (self.each)(Record::Entries { after, committed, bytes });
                 let index = Index(after.index.0.wrapping_add(entries.len().into()));
-                self.last = Some((Position { term: entries.last_term(), index }, behind));
+                self.last = Position { term: entries.last_term(), index };
             }
             _ => {}
         }
@@ -149,59 +161,64 @@ impl HandOut<'_> {
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Makes itself what the flash says, and hands everything to `each`.
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
-        (self.identity, self.is_firm, self.last) = (None, false, None);
-        (self.state, self.is_blank) = (State::default(), false);
-        self.slots.forget();
+        (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
         let mut survey = Survey::default();
         self.look_around(self.mirror, &mut survey)?;
         let (mirrored, place) = survey.found;
-        let is_doubtful = survey.is_doubtful || survey.state.is_none();
-        self.mirror.find((mirrored, mirrored), (mirrored, place), mirrored);
-        survey.end = survey.state.map_or(0, |state| state.generation);
+        self.mirror.find(mirrored, (mirrored, place));
+        self.mirror.go_on(mirrored, mirrored);
+        let [_, end, ..] = survey.kept;
+        let mut is_doubtful = survey.is_doubtful || end == 0;
+        (survey.end, survey.is_doubtful) = (end, false);
         (survey.last, survey.known, survey.found) = Default::default();
-        survey.is_doubtful = false;
         self.look_around(self.ring, &mut survey)?;
-        let (Some(state), Some(identity)) = (survey.state, survey.identity) else {
-            self.ring.find((1, 0), survey.last, survey.last.0);
+        let (touched, _) = survey.last;
+        let known = if survey.known.0 > 0 { survey.known } else { survey.last };
+        self.kept = survey.kept;
+        let [counter, first, term, rest, identity @ ..] = &mut self.kept;
+        let first = (*first).max(1);
+        self.ring.find(first, known);
+        if survey.identified == 0 {
+            self.ring.go_on(0, touched);
             return self.mount_nothing(each);
-        };
+        }
+        self.is_formatted = true;
         // What can't be seen now may be seen later, and must not count then.
-        let counter = state.counter.saturating_add(1);
-        (self.state, self.identity) = (State { counter, ..state }, Some(identity));
-        each(Record::Identity(identity));
-        if let Some(ballot) = state.ballot {
+        *counter = counter.saturating_add(1);
+        each(Record::Identity(identity_of(*identity)));
+        if let Some(ballot) = ballot_of(*term, *rest) {
             each(Record::Ballot(ballot));
         }
-        let (snapshot, slot) = survey.snapshot.unwrap_or((Snapshot::NONE, 0));
+        self.slots.snapshot = survey.snapshot;
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
-        let sound = self.slots.is_sound(&mut self.medium, buffer, &snapshot, slot != 0)?;
-        let (first, (touched, _)) = (state.generation, survey.last);
-        let known = if survey.known.0 > 0 { survey.known } else { survey.last };
-        self.ring.find((first, first), known, touched);
+        let sound = self.slots.is_sound(&mut self.medium, buffer)?;
+        let (found, _) = survey.found;
         let mut hand_out = HandOut {
             each,
-            last: None,
+            last: NOWHERE,
+            behind: 0,
             snapshot_lost: !sound,
-            snapshot: (Snapshot::NONE, 0),
-            stage: (Snapshot::NONE, 0),
+            snapshot: [0; 6],
+            stage: [0; 6],
             is_there: false,
             gap: false,
-            found: survey.found.0,
-            is_doubtful: survey.is_doubtful || survey.found.0 == 0,
+            found,
+            is_doubtful: survey.is_doubtful || found == 0,
         };
-        let head = self.hand_out(survey.end.max(first), &mut hand_out)?;
-        let HandOut { each, snapshot, stage, .. } = hand_out;
-        if is_doubtful && hand_out.is_doubtful {
+        let head = self.hand_out(survey.end, &mut hand_out)?;
+        self.ring.go_on(head, touched);
+        let HandOut { each, mut snapshot, stage, .. } = hand_out;
+        is_doubtful &= hand_out.is_doubtful;
+        if is_doubtful {
             each(Record::Lost(Loss::Ballot));
         }
-        self.ring.find((first, head), known, touched);
-        (self.slots.snapshot, self.slots.second) = (snapshot.0, snapshot.1 != 0);
         if !sound {
-            self.slots.snapshot = Snapshot::NONE;
+            let [_, low, high, ..] = &mut snapshot;
+            (*low, *high) = (0, 0);
         }
-        let (snapshot, sectors) = stage;
-        self.slots.find::<F>(snapshot, sectors);
-        if snapshot != Snapshot::NONE {
+        self.slots.find::<F>(snapshot, stage);
+        if is_there(&stage) {
+            let snapshot = snapshot_of(&stage);
             let held = u32::try_from(self.slots.held()).unwrap_or(u32::MAX).min(snapshot.bytes);
             each(Record::Stage { snapshot, held });
         }
@@ -212,7 +229,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     fn look_around(&mut self, lane: Lane, survey: &mut Survey) -> Done {
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
         for place in 0..lane.sectors {
-            let sights = &mut |names, sight: Sight<'_>| survey.take(names, place, sight);
+            let sights = &mut |names, sight: Sight<'_>| survey.take(place, names, sight);
             look(&mut self.medium, buffer, lane.sector::<F>(place), None, sights)?;
         }
         Ok(())
@@ -226,7 +243,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let (_, buffer) = halves::<F>(self.buffer.as_mut());
         while segment.wrapping_sub(first) < self.ring.sectors {
             let before = (hand_out.gap, hand_out.is_doubtful);
-            (hand_out.is_there, hand_out.last) = (false, None);
+            (hand_out.is_there, hand_out.last) = (false, NOWHERE);
             let sights = &mut |_, sight: Sight<'_>| hand_out.take(segment, sight);
             let sector = self.ring.address::<F>(segment);
             look(&mut self.medium, buffer, sector, Some([segment, first]), sights)?;
@@ -247,7 +264,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     #[cold]
     fn mount_nothing(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         for place in 0..self.mirror.sectors {
-            if !self.medium.is_blank(self.mirror.sector::<F>(place))? {
+            let (_, buffer) = halves::<F>(self.buffer.as_mut());
+            if !self.medium.is_blank(self.mirror.sector::<F>(place), buffer)? {
                 each(Record::Lost(Loss::Ballot));
                 return Ok(());
             }

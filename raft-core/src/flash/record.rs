@@ -13,14 +13,16 @@
 
 use super::medium::BLANK;
 use crate::checksum::crc32;
+use crate::node_set::NodeSet;
+use crate::quorum::Membership;
 use crate::storage::Identity;
-use crate::types::{Ballot, Index, NodeId, Position, Snapshot, Term};
+use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot, Term};
 
 /// The first of a segment: its number and its generation.
 pub(super) const OPENING: u8 = 1;
-/// A state: see [`State`].
+/// A state: the first words of [`Kept`].
 pub(super) const STATE: u8 = 2;
-/// A state, and the identity as postcard has it.
+/// All of [`Kept`].
 pub(super) const IDENTITY: u8 = 3;
 /// A position, behind which the log begins.
 pub(super) const BASE: u8 = 4;
@@ -41,65 +43,82 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 0xFFF;
 pub(super) const ENTRIES_OVERHEAD_MAX: usize = 5 + 9 + 9;
 pub(super) const OPENING_BYTES: usize = 8;
 pub(super) const STATE_BYTES: usize = 16;
-/// The longest identity.
-pub(super) const IDENTITY_BYTES_MAX: usize = 53;
+pub(super) const IDENTITY_BYTES: usize = 32;
 pub(super) const PLACED_BYTES: usize = 24;
 
-/// What counts of all that is there, and the newest ballot.
-#[derive(Clone, Copy, Default)]
-pub(super) struct State {
-    /// Newer ones have higher counters.
-    pub(super) counter: u32,
-    /// The generation that counts: the number of its first segment.
-    pub(super) generation: u32,
-    pub(super) ballot: Option<Ballot>,
+/// What counts, in words: a counter, which is higher in newer ones; the generation that counts, which
+/// is the number of its first segment; two words of the ballot; and those of the identity.
+pub(super) type Kept = [u32; (STATE_BYTES + IDENTITY_BYTES) / 4];
+
+/// A snapshot in words, and a number that goes with it.
+pub(super) type Placed = [u32; PLACED_BYTES / 4];
+
+pub(super) fn ballot_words(ballot: Ballot) -> [u32; 2] {
+    let vote = ballot.vote.map_or(NodeId::LIMIT, |vote| vote.0);
+    [ballot.term.0, u32::from_le_bytes([vote, u8::from(ballot.admitted), ballot.losses, 1])]
 }
 
-impl State {
-    pub(super) fn words(&self) -> [u32; STATE_BYTES / 4] {
-        let (mut term, mut rest) = (0, 0);
-        if let Some(ballot) = self.ballot {
-            term = ballot.term.0;
-            let vote = ballot.vote.map_or(NodeId::LIMIT, |vote| vote.0);
-            rest = u32::from_le_bytes([vote, u8::from(ballot.admitted), ballot.losses, 1]);
-        }
-        [self.counter, self.generation, term, rest]
-    }
+/// `None` if there was none yet.
+pub(super) fn ballot_of(term: u32, rest: u32) -> Option<Ballot> {
+    let [vote, admitted, losses, is_there] = rest.to_le_bytes();
+    let vote = Some(NodeId(vote)).filter(|vote| vote.is_valid());
+    let ballot = Ballot { term: Term(term), vote, admitted: admitted != 0, losses };
+    (is_there != 0).then_some(ballot)
+}
 
-    pub(super) fn read(payload: &[u8]) -> Option<Self> {
-        let [counter, generation, term, rest] = words(payload)?;
-        let [vote, admitted, losses, is_there] = rest.to_le_bytes();
-        let vote = Some(NodeId(vote)).filter(|vote| vote.is_valid());
-        let ballot = Ballot { term: Term(term), vote, admitted: admitted != 0, losses };
-        Some(Self { counter, generation, ballot: (is_there != 0).then_some(ballot) })
+pub(super) fn identity_words(identity: &Identity) -> [u32; IDENTITY_BYTES / 4] {
+    let Identity { cluster, id, nonce, membership, settings } = *identity;
+    let [low, high] = halves(cluster.0);
+    let Membership { incoming, outgoing, learners } = membership;
+    let (incoming, outgoing, learners) = (incoming.bits(), outgoing.bits(), learners.bits());
+    [low, high, id.0.into(), nonce.0, settings, incoming, outgoing, learners]
+}
+
+pub(super) fn identity_of(words: [u32; IDENTITY_BYTES / 4]) -> Identity {
+    let [low, high, id, nonce, settings, incoming, outgoing, learners] = words;
+    let [incoming, outgoing, learners] = [incoming, outgoing, learners].map(NodeSet::of_bits);
+    let [id, ..] = id.to_le_bytes();
+    Identity {
+        cluster: ClusterId(whole(low, high)),
+        id: NodeId(id),
+        nonce: Nonce(nonce),
+        membership: Membership { incoming, outgoing, learners },
+        settings,
     }
 }
 
-/// A snapshot with a number that goes with it.
-pub(super) fn placed_words(snapshot: &Snapshot, number: u32) -> [u32; PLACED_BYTES / 4] {
+pub(super) fn placed_words(snapshot: &Snapshot, number: u32) -> Placed {
     let Snapshot { last, bytes, checksum } = *snapshot;
     let [term, low, high] = position_words(last);
     [term, low, high, bytes, checksum, number]
 }
 
-pub(super) fn read_placed(payload: &[u8]) -> Option<(Snapshot, u32)> {
-    let [term, low, high, bytes, checksum, number] = words(payload)?;
-    let last = position_of([term, low, high]);
-    Some((Snapshot { last, bytes, checksum }, number))
+pub(super) fn snapshot_of([term, low, high, bytes, checksum, _]: &Placed) -> Snapshot {
+    let last = position_of([*term, *low, *high]);
+    Snapshot { last, bytes: *bytes, checksum: *checksum }
+}
+
+/// Whether it is a snapshot: none ends at the beginning.
+pub(super) const fn is_there(placed: &Placed) -> bool {
+    !matches!(placed, [_, 0, 0, ..])
 }
 
 pub(super) fn position_words(position: Position) -> [u32; 3] {
-    let half = |index: u64| u32::try_from(index & 0xFFFF_FFFF).unwrap_or_default();
-    let Position { term, index } = position;
-    [term.0, half(index.0), half(index.0 >> 32)]
+    let [low, high] = halves(position.index.0);
+    [position.term.0, low, high]
 }
 
 pub(super) fn position_of([term, low, high]: [u32; 3]) -> Position {
-    Position { term: Term(term), index: Index(u64::from(low) | u64::from(high) << 32) }
+    Position { term: Term(term), index: Index(whole(low, high)) }
 }
 
-pub(super) fn read_identity(payload: &[u8]) -> Option<Identity> {
-    postcard::from_bytes(payload.get(STATE_BYTES..)?).ok()
+fn halves(number: u64) -> [u32; 2] {
+    let half = |number: u64| u32::try_from(number & 0xFFFF_FFFF).unwrap_or_default();
+    [half(number), half(number >> 32)]
+}
+
+fn whole(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// What the sums of a segment's records begin with.
@@ -128,7 +147,7 @@ pub(super) fn finish(
 ) -> Option<()> {
     let (end, head) = (HEAD_BYTES + length, u16::try_from(length).ok()?);
     let head = head | u16::from(kind) << 12;
-    record.get_mut(end..)?.fill(BLANK);
+    blank(record.get_mut(end..)?);
     record.get_mut(4..)?.first_chunk_mut::<2>()?.copy_from_slice(&head.to_le_bytes());
     let checksum = crc32(placed(seed, at), record.get(4..end)?);
     record.first_chunk_mut::<4>()?.copy_from_slice(&checksum.to_le_bytes());
@@ -172,4 +191,13 @@ pub(super) fn put_words(mut buffer: &mut [u8], words: &[u32]) -> Option<()> {
         (*bytes, buffer) = (word.to_le_bytes(), following);
     }
     Some(())
+}
+
+/// Makes bytes blank.
+#[inline(never)]
+pub(super) fn blank(bytes: &mut [u8]) {
+    for byte in bytes {
+        // Seen through, this would become a call of memset, which is longer than all this.
+        *byte = core::hint::black_box(BLANK);
+    }
 }

@@ -4,9 +4,9 @@
 //! The last bytes are kept back in memory until they fill a block. After a start the stage goes on
 //! behind its last full sector, for nobody knows what was touched of the next one.
 
-use super::medium::{BLANK, Done, Failed, Medium, padded};
+use super::medium::{Done, Failed, Medium, padded};
+use super::record::{Placed, blank, is_there};
 use crate::checksum::crc32;
-use crate::types::Snapshot;
 use embedded_storage::nor_flash::NorFlash;
 
 /// What is programmed at once, if a word is no longer.
@@ -18,12 +18,10 @@ pub(super) struct Slots {
     start: usize,
     /// How many sectors each has.
     pub(super) sectors: u32,
-    /// The snapshot that counts.
-    pub(super) snapshot: Snapshot,
-    /// Which slot that is in; the other one is the stage's.
-    pub(super) second: bool,
+    /// The snapshot that counts, and which slot that is in; the other one is the stage's.
+    pub(super) snapshot: Placed,
     /// What comes together, if anything does.
-    pub(super) stage: Snapshot,
+    pub(super) stage: Placed,
     /// How many bytes of that are programmed.
     written: usize,
     /// How many more are in memory.
@@ -39,52 +37,48 @@ pub(super) const fn block_bytes(word: usize) -> usize {
 
 impl Slots {
     pub(super) const fn new(start: usize, sectors: u32) -> Self {
-        let none = Snapshot::NONE;
-        Self {
-            start,
-            sectors,
-            snapshot: none,
-            second: false,
-            stage: none,
-            written: 0,
-            kept_back: 0,
-            erased: 0,
-        }
+        let none = [0; 6];
+        Self { start, sectors, snapshot: none, stage: none, written: 0, kept_back: 0, erased: 0 }
     }
 
-    /// Nothing is known.
-    pub(super) fn forget(&mut self) {
-        *self = Self::new(self.start, self.sectors);
-    }
-
-    /// The stage begins anew, or ends.
-    pub(super) fn restart(&mut self, stage: Snapshot) {
+    /// Another stage begins, or none.
+    pub(super) fn begin(&mut self, stage: Placed) {
         // What was erased ahead is so as long as nothing came.
-        if self.stage != Snapshot::NONE {
+        if is_there(&self.stage) {
             self.erased = 0;
         }
         (self.stage, self.written, self.kept_back) = (stage, 0, 0);
     }
 
-    /// The stage, of which so many sectors are full, or, if it is none, erased.
-    pub(super) fn find<F: NorFlash>(&mut self, stage: Snapshot, sectors: u32) {
-        let is_there = stage != Snapshot::NONE;
-        (self.stage, self.erased, self.kept_back) = (stage, sectors.min(self.sectors), 0);
-        self.written = if is_there { self.erased as usize * F::ERASE_SIZE } else { 0 };
+    /// What a start found: a snapshot, and a stage, of which so many sectors are full, or, if it is
+    /// none, erased.
+    pub(super) fn find<F: NorFlash>(&mut self, snapshot: Placed, stage: Placed) {
+        let [.., sectors] = stage;
+        (self.snapshot, self.stage) = (snapshot, stage);
+        (self.erased, self.written, self.kept_back) = (sectors.min(self.sectors), 0, 0);
+        if is_there(&stage) {
+            self.written = self.erased as usize * F::ERASE_SIZE;
+        }
     }
 
     /// The stage is whole, and counts.
     pub(super) fn switch(&mut self) {
-        (self.snapshot, self.second) = (self.stage, !self.second);
-        self.restart(Snapshot::NONE);
+        let [.., second] = self.snapshot;
+        self.snapshot = self.stage;
+        let [.., slot] = &mut self.snapshot;
+        *slot = 1 - second.min(1);
+        self.begin([0; 6]);
     }
 
-    /// How many sectors are sure: see [`STAGE`](super::record::STAGE).
-    pub(super) fn sure<F: NorFlash>(&self) -> u32 {
-        if self.stage == Snapshot::NONE {
-            return self.erased;
+    /// The stage as it is written down: see [`STAGE`](super::record::STAGE).
+    pub(super) fn sure<F: NorFlash>(&self) -> Placed {
+        let mut stage = self.stage;
+        let [.., sure] = &mut stage;
+        *sure = self.erased;
+        if is_there(&self.stage) {
+            *sure = u32::try_from(self.written / F::ERASE_SIZE).unwrap_or_default();
         }
-        u32::try_from(self.written / F::ERASE_SIZE).unwrap_or_default()
+        stage
     }
 
     /// How much of the stage there is.
@@ -92,20 +86,22 @@ impl Slots {
         self.written + self.kept_back
     }
 
-    pub(super) fn address<F: NorFlash>(&self, second: bool) -> usize {
-        let before = if second { self.sectors as usize * F::ERASE_SIZE } else { 0 };
-        self.start + before
+    /// Where the snapshot's slot begins, or that of the stage.
+    pub(super) fn address<F: NorFlash>(&self, is_stage: bool) -> usize {
+        let [.., second] = self.snapshot;
+        let before = if (second != 0) != is_stage { self.sectors } else { 0 };
+        self.start + before as usize * F::ERASE_SIZE
     }
 
     /// Whether a sector for the next stage is not erased.
     pub(super) fn wants_erase(&self) -> bool {
-        self.stage == Snapshot::NONE && self.erased < self.sectors
+        !is_there(&self.stage) && self.erased < self.sectors
     }
 
     /// Erases the next sector of the stage's slot.
     pub(super) fn erase<F: NorFlash>(&mut self, medium: &mut Medium<F>) -> Done {
         let sector = self.erased as usize * F::ERASE_SIZE;
-        medium.erase(self.address::<F>(!self.second) + sector)?;
+        medium.erase(self.address::<F>(true) + sector)?;
         self.erased += 1;
         Ok(())
     }
@@ -130,30 +126,33 @@ impl Slots {
             self.erase(medium)?;
         }
         let block = back.get_mut(..padded::<F>(self.kept_back)).ok_or(Failed::BadRecord)?;
-        block.get_mut(self.kept_back..).ok_or(Failed::BadRecord)?.fill(BLANK);
-        medium.program(self.address::<F>(!self.second) + self.written, block)?;
+        blank(block.get_mut(self.kept_back..).ok_or(Failed::BadRecord)?);
+        medium.program(self.address::<F>(true) + self.written, block)?;
         self.written += self.kept_back;
         self.kept_back = 0;
         Ok(self.written.is_multiple_of(F::ERASE_SIZE))
     }
 
-    /// Fills the buffer with what stands there in the stage: in flash or, behind what is
-    /// programmed, in memory.
-    pub(super) fn read_stage<F: NorFlash>(
+    /// Fills the buffer with what stands there: in flash or, behind what is programmed of a stage, in
+    /// memory.
+    pub(super) fn read<F: NorFlash>(
         &self,
         medium: &mut Medium<F>,
-        back: &[u8],
+        (is_stage, back): (bool, &[u8]),
         offset: usize,
         buffer: &mut [u8],
     ) -> Done {
-        let programmed = self.written.saturating_sub(offset).min(buffer.len());
+        let written = if is_stage { self.written } else { usize::MAX };
+        let programmed = written.saturating_sub(offset).min(buffer.len());
         let (one, other) = buffer.split_at_mut_checked(programmed).ok_or(Failed::BadRecord)?;
         if !one.is_empty() {
-            medium.read(self.address::<F>(!self.second) + offset, one)?;
+            medium.read(self.address::<F>(is_stage) + offset, one)?;
         }
-        let from = (offset + programmed).saturating_sub(self.written);
-        let bytes = back.get(from..self.kept_back).and_then(|it| it.get(..other.len()));
-        other.copy_from_slice(bytes.ok_or(Failed::BadRecord)?);
+        if !other.is_empty() {
+            let from = (offset + programmed).saturating_sub(written);
+            let bytes = back.get(from..self.kept_back).and_then(|it| it.get(..other.len()));
+            other.copy_from_slice(bytes.ok_or(Failed::BadRecord)?);
+        }
         Ok(())
     }
 
@@ -162,10 +161,9 @@ impl Slots {
         &self,
         medium: &mut Medium<F>,
         buffer: &mut [u8],
-        snapshot: &Snapshot,
-        second: bool,
     ) -> Done<bool> {
-        let (mut at, mut left, mut sum) = (self.address::<F>(second), snapshot.bytes as usize, 0);
+        let [_, _, _, bytes, checksum, _] = self.snapshot;
+        let (mut at, mut left, mut sum) = (self.address::<F>(false), bytes as usize, 0);
         if left > self.sectors as usize * F::ERASE_SIZE {
             return Ok(false);
         }
@@ -176,6 +174,6 @@ impl Slots {
             sum = crc32(sum, piece);
             (at, left) = (at + length, left - length);
         }
-        Ok(sum == snapshot.checksum)
+        Ok(sum == checksum)
     }
 }

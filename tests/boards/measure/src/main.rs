@@ -14,7 +14,7 @@ const TARGET: &str = "thumbv6m-none-eabi";
 /// What is weighed, the image that has it, and the one that does not.
 const WEIGHED: [(&str, &str, &str); 3] = [
     ("core_text_bytes", "node", "empty"),
-    ("flash_text_bytes", "flash", "node"),
+    ("flash_text_bytes", "flash", "storage"),
     ("serial_text_bytes", "serial", "empty"),
 ];
 
