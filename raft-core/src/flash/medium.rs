@@ -51,7 +51,7 @@ pub enum FlashError<E> {
     BadRecord,
 }
 
-/// The same in as little as fits into a register. What the flash said itself waits in [`Medium`].
+/// The same in a byte. What the flash said itself, and the version, wait in [`Medium`].
 #[derive(Clone, Copy)]
 pub(super) enum Failed {
     Flash,
@@ -59,7 +59,7 @@ pub(super) enum Failed {
     NoRoom,
     EntryTooLong,
     SnapshotTooLong,
-    UnknownVersion(u8),
+    UnknownVersion,
     NotRenewed,
     BadRecord,
 }
@@ -72,11 +72,13 @@ pub(super) struct Medium<F: ErrorType> {
     /// Whether what is programmed is read back.
     pub(super) verifies: bool,
     error: Option<F::Error>,
+    /// The version that is not known.
+    pub(super) version: u8,
 }
 
 impl<F: NorFlash> Medium<F> {
     pub(super) fn new(flash: F) -> Self {
-        Self { flash, used: FlashUse::default(), verifies: false, error: None }
+        Self { flash, used: FlashUse::default(), verifies: false, error: None, version: 0 }
     }
 
     /// What went wrong, in words.
@@ -89,7 +91,7 @@ impl<F: NorFlash> Medium<F> {
             Failed::NoRoom => FlashError::NoRoom,
             Failed::EntryTooLong => FlashError::EntryTooLong,
             Failed::SnapshotTooLong => FlashError::SnapshotTooLong,
-            Failed::UnknownVersion(version) => FlashError::UnknownVersion(version),
+            Failed::UnknownVersion => FlashError::UnknownVersion(self.version),
             Failed::NotRenewed => FlashError::NotRenewed,
             Failed::BadRecord => FlashError::BadRecord,
         }

@@ -29,9 +29,9 @@ struct Survey {
     identified: u32,
     /// Whether something behind it can't be read.
     is_doubtful: bool,
-    /// The snapshot that was noted last, and in which segment.
+    /// The snapshot that was noted last, whether in what counts, and in which segment.
     snapshot: Placed,
-    noted: u32,
+    noted: (bool, u32),
     /// The segment with the highest number, and its sector.
     last: (u32, u32),
     /// One of the generation that counts, and its sector.
@@ -73,8 +73,11 @@ impl Survey {
                     (self.identified, *identity) = (counter, found);
                 }
             }
-            SNAPSHOT if segment >= self.noted => {
-                (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), segment);
+            SNAPSHOT => {
+                let place = (generation == counts, segment);
+                if place >= self.noted {
+                    (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), place);
+                }
             }
             _ => {}
         }

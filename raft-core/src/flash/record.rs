@@ -154,11 +154,20 @@ pub(super) fn finish(
     Some(())
 }
 
-/// Kind and length of what may be a record. `None` if it is none.
-pub(super) fn read_head(bytes: &[u8]) -> Option<(u8, usize)> {
-    let [low, high] = *bytes.get(4..)?.first_chunk()?;
-    let (kind, length) = (high >> 4, u16::from_le_bytes([low, high & 0xF]));
-    (OPENING..=ENTRIES_ON).contains(&kind).then_some((kind, usize::from(length)))
+/// The head of what may be a record. `None` if it is none.
+pub(super) fn read_head(bytes: &[u8]) -> Option<u16> {
+    let head = u16::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    (OPENING..=ENTRIES_ON).contains(&kind_of(head)).then_some(head)
+}
+
+pub(super) const fn kind_of(head: u16) -> u8 {
+    let [_, high] = head.to_le_bytes();
+    high >> 4
+}
+
+/// How long the payload is.
+pub(super) const fn length_of(head: u16) -> usize {
+    (head & 0xFFF) as usize
 }
 
 /// Whether a record, from its beginning to the end of its payload, belongs there and is whole.

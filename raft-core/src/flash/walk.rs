@@ -3,7 +3,9 @@
 
 use super::lane::{HEADER_BYTES, read_header};
 use super::medium::{BLANK, Done, Failed, Medium, padded};
-use super::record::{HEAD_BYTES, OPENING_BYTES, is_sound, read_head, seed, words};
+use super::record::{
+    HEAD_BYTES, OPENING_BYTES, is_sound, kind_of, length_of, read_head, seed, words,
+};
 use crate::bytes::shift;
 use embedded_storage::nor_flash::NorFlash;
 
@@ -24,10 +26,12 @@ struct Walk<'b> {
     /// What of the sector the buffer begins with, and how much of it is there.
     from: usize,
     filled: usize,
+    /// Whether all that was asked for could be read.
+    outcome: Done,
 }
 
 /// Looks through the segment in this sector, which has these names: number and generation. Without
-/// any, it has those that it says itself, or is left alone; they are given back.
+/// any, it has those that it says itself, or is left alone.
 pub(super) fn look<F: NorFlash>(
     medium: &mut Medium<F>,
     buffer: &mut [u8],
@@ -35,71 +39,62 @@ pub(super) fn look<F: NorFlash>(
     names: Option<[u32; 2]>,
     each: &mut dyn FnMut([u32; 2], Sight<'_>),
 ) -> Done {
-    let mut walk = Walk { buffer, sector, at: 0, from: 0, filled: 0 };
-    let header = walk.shown(medium, HEADER_BYTES)?.and_then(read_header);
+    let mut walk = Walk { buffer, sector, at: 0, from: 0, filled: 0, outcome: Ok(()) };
+    let header = read_header(walk.shown(medium, HEADER_BYTES));
     if let Some(header) = header.filter(|header| header.is_foreign()) {
-        return Err(Failed::UnknownVersion(header.version));
+        medium.version = header.version;
+        return Err(Failed::UnknownVersion);
     }
     walk.at = padded::<F>(HEADER_BYTES);
-    let names = match names {
-        Some(names) => names,
-        None => {
-            let opening = walk.shown(medium, HEAD_BYTES + OPENING_BYTES)?;
-            let names = opening.and_then(|it| words(it.get(HEAD_BYTES..)?));
-            let Some(names) = names else { return Ok(()) };
-            if walk.record(medium, seed(sector, names))?.is_none() {
-                return Ok(());
-            }
-            names
-        }
-    };
-    let seed = seed(sector, names);
-    while walk.at + F::WRITE_SIZE <= F::ERASE_SIZE {
-        if let Some((kind, length)) = walk.record(medium, seed)? {
-            let shown =
-                walk.shown(medium, HEAD_BYTES + length)?.and_then(|it| it.get(HEAD_BYTES..));
-            each(names, Sight::Record(kind, shown.unwrap_or_default()));
-            walk.at += padded::<F>(HEAD_BYTES + length);
-        } else {
-            let word = walk.shown(medium, F::WRITE_SIZE)?.unwrap_or_default();
-            if word.iter().any(|&byte| byte != BLANK) {
-                each(names, Sight::Unreadable);
-            }
-            walk.at += F::WRITE_SIZE;
-        }
+    let says = walk.shown(medium, HEAD_BYTES + OPENING_BYTES);
+    let says = words(says.get(HEAD_BYTES..).unwrap_or_default()).unwrap_or_default();
+    let seed = seed(sector, names.unwrap_or(says));
+    if names.is_none() && walk.record(medium, seed).is_none() {
+        return walk.outcome;
     }
-    Ok(())
+    while walk.at + F::WRITE_SIZE <= F::ERASE_SIZE {
+        let (mut size, mut sight) = (F::WRITE_SIZE, None);
+        if let Some(head) = walk.record(medium, seed) {
+            size = HEAD_BYTES + length_of(head);
+            let record = walk.shown(medium, size);
+            sight =
+                Some(Sight::Record(kind_of(head), record.get(HEAD_BYTES..).unwrap_or_default()));
+        } else if walk.shown(medium, size).iter().any(|&byte| byte != BLANK) {
+            sight = Some(Sight::Unreadable);
+        }
+        if let Some(sight) = sight {
+            each(names.unwrap_or(says), sight);
+        }
+        walk.at += padded::<F>(size);
+    }
+    walk.outcome
 }
 
 impl Walk<'_> {
-    /// So many bytes from `at` on. `None` if there are not so many.
-    fn shown<F: NorFlash>(&mut self, medium: &mut Medium<F>, length: usize) -> Done<Option<&[u8]>> {
+    /// So many bytes from `at` on. None at all if there are not so many.
+    fn shown<F: NorFlash>(&mut self, medium: &mut Medium<F>, length: usize) -> &[u8] {
         let mut begin = self.at - self.from;
         if begin + length > self.filled {
             if length > self.buffer.len() || self.at + length > F::ERASE_SIZE {
-                return Ok(None);
+                return &[];
             }
             let kept = self.filled.saturating_sub(begin);
-            shift(self.buffer, begin, 0, kept).ok_or(Failed::BadRecord)?;
+            // It lies within the buffer.
+            shift(self.buffer, begin, 0, kept).unwrap_or_default();
             (self.from, begin) = (self.at, 0);
             self.filled = self.buffer.len().min(F::ERASE_SIZE - self.at);
-            let more = self.buffer.get_mut(kept..self.filled).ok_or(Failed::BadRecord)?;
-            medium.read(self.sector + self.from + kept, more)?;
+            let more = self.buffer.get_mut(kept..self.filled).unwrap_or_default();
+            let read = medium.read(self.sector + self.from + kept, more);
+            self.outcome = self.outcome.and(read);
         }
-        Ok(self.buffer.get(begin..begin + length))
+        self.buffer.get(begin..begin + length).unwrap_or_default()
     }
 
-    /// Kind and length of the record there. `None` if there is none.
-    fn record<F: NorFlash>(
-        &mut self,
-        medium: &mut Medium<F>,
-        seed: u32,
-    ) -> Done<Option<(u8, usize)>> {
+    /// The head of the record there. `None` if there is none.
+    fn record<F: NorFlash>(&mut self, medium: &mut Medium<F>, seed: u32) -> Option<u16> {
         let at = self.at;
-        let head = self.shown(medium, HEAD_BYTES)?.and_then(read_head);
-        let Some((kind, length)) = head else { return Ok(None) };
-        let record = self.shown(medium, HEAD_BYTES + length)?;
-        let sound = record.is_some_and(|record| is_sound(seed, at, record));
-        Ok(sound.then_some((kind, length)))
+        let head = read_head(self.shown(medium, HEAD_BYTES))?;
+        let record = self.shown(medium, HEAD_BYTES + length_of(head));
+        is_sound(seed, at, record).then_some(head)
     }
 }
