@@ -159,7 +159,7 @@ impl Geometry {
     /// How few free segments are too few to write entries of so many bytes before the log anew: of
     /// few bytes no more than two segments are touched.
     pub(super) const fn needed(&self, bytes: usize) -> usize {
-        let few = bytes <= self.segment_bytes() / 4;
+        let few = bytes <= self.erase / 8;
         self.reserve + if few { 2 } else { self.reserve }
     }
 

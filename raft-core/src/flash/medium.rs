@@ -97,6 +97,7 @@ impl<F: NorFlash> Medium<F> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn read(&mut self, at: usize, bytes: &mut [u8]) -> Done {
         self.used.read_bytes += bytes.len() as u64;
         let read = self.flash.read(address(at)?, bytes);
@@ -112,6 +113,7 @@ impl<F: NorFlash> Medium<F> {
     }
 
     /// Erases the sector that begins there.
+    #[inline(never)]
     pub(super) fn erase(&mut self, at: usize) -> Done {
         self.used.erases += 1;
         let erased = self.flash.erase(address(at)?, address(at + F::ERASE_SIZE)?);

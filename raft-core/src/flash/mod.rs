@@ -200,7 +200,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 
     fn fill(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Failed> {
-        let (back, _) = halves::<F>(self.buffer.as_mut());
+        let back = back::<F>(self.buffer.as_mut());
         let is_stage = part == Part::Stage;
         self.slots.read(&mut self.medium, (is_stage, back), offset as usize, buffer)
     }
@@ -212,7 +212,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 
     fn erase_ahead(&mut self) -> Result<(), Failed> {
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         for lane in [&mut self.mirror, &mut self.ring] {
             if lane.wants_erase() {
                 return lane.erase_ahead(&mut self.medium, buffer);
@@ -282,7 +282,14 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
 /// Where no entry is.
 const NOWHERE: Position = Position { term: Term(u32::MAX), index: Index(u64::MAX) };
 
-/// The part of the buffer for what is kept back of a stage, and the one for records.
-fn halves<F: NorFlash>(buffer: &mut [u8]) -> (&mut [u8], &mut [u8]) {
-    buffer.split_at_mut_checked(block_bytes(F::WRITE_SIZE)).unwrap_or_default()
+/// The part of the buffer for records.
+#[inline(never)]
+fn records<F: NorFlash>(buffer: &mut [u8]) -> &mut [u8] {
+    buffer.get_mut(block_bytes(F::WRITE_SIZE)..).unwrap_or_default()
+}
+
+/// The part for what is kept back of a stage.
+#[inline(never)]
+fn back<F: NorFlash>(buffer: &mut [u8]) -> &mut [u8] {
+    buffer.get_mut(..block_bytes(F::WRITE_SIZE)).unwrap_or_default()
 }

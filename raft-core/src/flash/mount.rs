@@ -4,14 +4,13 @@
 //! What was written last may have been cut short and read well by chance, now and never again.
 //! So nothing goes on from here but a new generation, which holds everything anew.
 
-use super::lane::Lane;
 use super::medium::Done;
 use super::record::{
     BASE, ENTRIES, ENTRIES_ON, IDENTITY, IDENTITY_BYTES, Kept, OPENING, Placed, SNAPSHOT, STAGE,
     STATE, STATE_BYTES, ballot_of, identity_of, is_there, position_of, snapshot_of, words,
 };
 use super::walk::{Sight, look};
-use super::{FlashStorage, NOWHERE, halves};
+use super::{FlashStorage, NOWHERE, records};
 use crate::log::Entries;
 use crate::number::Reader;
 use crate::storage::{Loss, Record};
@@ -166,7 +165,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
         let mut survey = Survey::default();
-        self.look_around(self.mirror, &mut survey)?;
+        self.look_around(true, &mut survey)?;
         let (mirrored, place) = survey.found;
         self.mirror.find(mirrored, (mirrored, place));
         self.mirror.go_on(mirrored, mirrored);
@@ -174,7 +173,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let mut is_doubtful = survey.is_doubtful || end == 0;
         (survey.end, survey.is_doubtful) = (end, false);
         (survey.last, survey.known, survey.found) = Default::default();
-        self.look_around(self.ring, &mut survey)?;
+        self.look_around(false, &mut survey)?;
         let (touched, _) = survey.last;
         let known = if survey.known.0 > 0 { survey.known } else { survey.last };
         self.kept = survey.kept;
@@ -193,7 +192,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             each(Record::Ballot(ballot));
         }
         self.slots.snapshot = survey.snapshot;
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         let sound = self.slots.is_sound(&mut self.medium, buffer)?;
         let (found, _) = survey.found;
         let mut hand_out = HandOut {
@@ -229,8 +228,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 
     /// Looks through all sectors of a lane.
-    fn look_around(&mut self, lane: Lane, survey: &mut Survey) -> Done {
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+    fn look_around(&mut self, is_mirror: bool, survey: &mut Survey) -> Done {
+        let lane = if is_mirror { &self.mirror } else { &self.ring };
+        let buffer = records::<F>(self.buffer.as_mut());
         for place in 0..lane.sectors {
             let sights = &mut |names, sight: Sight<'_>| survey.take(place, names, sight);
             look(&mut self.medium, buffer, lane.sector::<F>(place), None, sights)?;
@@ -243,7 +243,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     fn hand_out(&mut self, end: u32, hand_out: &mut HandOut<'_>) -> Done<u32> {
         let first = self.ring.first;
         let (mut head, mut segment) = (first, first);
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         while segment.wrapping_sub(first) < self.ring.sectors {
             let before = (hand_out.gap, hand_out.is_doubtful);
             (hand_out.is_there, hand_out.last) = (false, NOWHERE);
@@ -267,7 +267,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     #[cold]
     fn mount_nothing(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         for place in 0..self.mirror.sectors {
-            let (_, buffer) = halves::<F>(self.buffer.as_mut());
+            let buffer = records::<F>(self.buffer.as_mut());
             if !self.medium.is_blank(self.mirror.sector::<F>(place), buffer)? {
                 each(Record::Lost(Loss::Ballot));
                 return Ok(());

@@ -180,12 +180,17 @@ pub(super) fn is_sound(seed: u32, at: usize, record: &[u8]) -> bool {
 /// The numbers that these bytes begin with. `None` if there are too few.
 pub(super) fn words<const COUNT: usize>(bytes: &[u8]) -> Option<[u32; COUNT]> {
     let mut words = [0; COUNT];
+    take_words(bytes, &mut words).then_some(words)
+}
+
+/// Says whether there are enough.
+fn take_words(bytes: &[u8], words: &mut [u32]) -> bool {
     let mut rest = bytes;
-    for word in &mut words {
-        let (bytes, following) = rest.split_first_chunk()?;
+    for word in words {
+        let Some((bytes, following)) = rest.split_first_chunk() else { return false };
         (*word, rest) = (u32::from_le_bytes(*bytes), following);
     }
-    Some(words)
+    true
 }
 
 /// Puts numbers behind the room for a record's head. `None` if there is no room.

@@ -7,7 +7,7 @@ use super::record::{
     BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, IDENTITY_BYTES, SNAPSHOT, STAGE, STATE,
     STATE_BYTES, placed_words, position_words, put_payload,
 };
-use super::{FlashStorage, NOWHERE, halves};
+use super::{FlashStorage, NOWHERE, back, records};
 use crate::log::entry::read;
 use crate::number::Writer;
 use crate::types::{Index, Position, Snapshot};
@@ -31,7 +31,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         }
         let mut bytes = bytes;
         while !bytes.is_empty() {
-            let (back, _) = halves::<F>(self.buffer.as_mut());
+            let back = back::<F>(self.buffer.as_mut());
             bytes = self.slots.keep_back(back, bytes)?;
             if self.slots.kept_back == back.len() {
                 self.pass()?;
@@ -42,7 +42,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Programs what was kept back of the stage.
     fn pass(&mut self) -> Done {
-        let (back, _) = halves::<F>(self.buffer.as_mut());
+        let back = back::<F>(self.buffer.as_mut());
         if self.slots.pass(&mut self.medium, back)? {
             self.note_stage()?;
         }
@@ -83,7 +83,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         if self.ring.room::<F>() < padded::<F>(HEAD_BYTES + length) {
             self.open()?;
         }
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         put_payload(buffer, words).ok_or(Failed::BadRecord)?;
         self.ring.append(&mut self.medium, (kind, length), buffer)
     }
@@ -91,7 +91,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Goes on in the next segment.
     fn open(&mut self) -> Done {
         self.last = NOWHERE;
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         self.ring.open(&mut self.medium, buffer)
     }
 
@@ -100,7 +100,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     pub(super) fn keep(&mut self, all: bool) -> Done {
         let [counter, ..] = &mut self.kept;
         *counter = counter.saturating_add(1);
-        let (_, buffer) = halves::<F>(self.buffer.as_mut());
+        let buffer = records::<F>(self.buffer.as_mut());
         let mut all = all;
         for lane in [&mut self.ring, &mut self.mirror] {
             if lane.room::<F>() < padded::<F>(HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES) {
@@ -131,7 +131,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let (mut before, mut bytes, mut is_fresh) = (after, bytes, false);
         loop {
             let behind = before.index.0.wrapping_sub(committed.0);
-            let (_, buffer) = halves::<F>(self.buffer.as_mut());
+            let buffer = records::<F>(self.buffer.as_mut());
             let payload = buffer.get_mut(HEAD_BYTES..).ok_or(Failed::BadRecord)?;
             let (mut kind, mut length) = (ENTRIES_ON, 0);
             if (self.last, self.behind) != (before, behind) {
@@ -176,7 +176,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// so.
     pub(super) fn renewal(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Done {
         if !self.is_firm {
-            let (_, buffer) = halves::<F>(self.buffer.as_mut());
+            let buffer = records::<F>(self.buffer.as_mut());
             self.ring.clean(&mut self.medium, buffer)?;
         }
         let next = self.ring.head.saturating_add(1);
