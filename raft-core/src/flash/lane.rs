@@ -41,7 +41,7 @@ pub(super) struct Lane {
     pub(super) ready: u32,
     /// Up to this one no segment behind the head is taken for erased, whatever it says.
     pub(super) doubtful: u32,
-    /// How often a sector was erased, of which that can be read.
+    /// How often the sector was that was erased last.
     erases: u32,
 }
 
@@ -59,7 +59,7 @@ impl Lane {
             seed: 0,
             ready: 0,
             doubtful: 1,
-            erases: 0,
+            erases: 1,
         }
     }
 
@@ -190,15 +190,13 @@ impl Lane {
         let header = buffer.get_mut(..size).ok_or(Failed::BadRecord)?;
         medium.read(at, header)?;
         let found = read_header(header);
-        if let Some(Header { erases, .. }) = found {
-            self.erases = erases;
-        }
         self.ready = segment;
         let fresh = found.is_some_and(|found| found.segment == segment) && segment > self.doubtful;
         if fresh && medium.is_blank(at + size, buffer)? {
             return Ok(());
         }
-        self.erases = self.erases.wrapping_add(1);
+        // What can't be read was erased as often as the one before.
+        self.erases = found.map_or(self.erases, |found| found.erases.wrapping_add(1));
         let header = buffer.get_mut(..size).ok_or(Failed::BadRecord)?;
         let content = [segment, self.erases << 8 | u32::from(VERSION)];
         let [_, rest] = content;
