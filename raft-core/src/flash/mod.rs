@@ -205,18 +205,20 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.slots.read(&mut self.medium, (is_stage, back), offset as usize, buffer)
     }
 
-    fn upkeep(&self) -> u32 {
-        let wants =
-            self.mirror.wants_erase() || self.ring.wants_erase() || self.slots.wants_erase();
-        u32::from(wants && self.is_firm)
+    /// Whether the other sector for states is to be erased: not before half of this one is full, for
+    /// a start erases it in any case.
+    fn wants_mirror(&self) -> bool {
+        self.mirror.room::<F>() < F::ERASE_SIZE / 2 && self.mirror.wants_erase()
     }
 
     fn erase_ahead(&mut self) -> Result<(), Failed> {
+        let wants_mirror = self.wants_mirror();
         let buffer = records::<F>(self.buffer.as_mut());
-        for lane in [&mut self.mirror, &mut self.ring] {
-            if lane.wants_erase() {
-                return lane.erase_ahead(&mut self.medium, buffer);
-            }
+        if wants_mirror {
+            return self.mirror.erase_ahead(&mut self.medium, buffer);
+        }
+        if self.ring.wants_erase() {
+            return self.ring.erase_ahead(&mut self.medium, buffer);
         }
         if self.slots.wants_erase() {
             self.slots.erase(&mut self.medium)?;
@@ -256,13 +258,18 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
         renewed.map_err(|failed| self.medium.told(failed))
     }
 
-    fn maintain(&mut self) -> Result<bool, Self::Error> {
+    fn upkeep(&self) -> u32 {
+        let wants =
+            self.mirror.wants_erase() || self.ring.wants_erase() || self.slots.wants_erase();
+        u32::from(wants && self.is_firm)
+    }
+
+    fn maintain(&mut self) -> Result<(), Self::Error> {
         if self.upkeep() == 0 {
-            return Ok(false);
+            return Ok(());
         }
         let erased = self.erase_ahead();
-        erased.map_err(|failed| self.medium.told(failed))?;
-        Ok(true)
+        erased.map_err(|failed| self.medium.told(failed))
     }
 
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error> {

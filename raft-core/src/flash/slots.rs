@@ -53,9 +53,10 @@ impl Slots {
     /// What a start found: a snapshot, and a stage, of which so many sectors are full, or, if it is
     /// none, erased.
     pub(super) fn find<F: NorFlash>(&mut self, snapshot: Placed, stage: Placed) {
-        let [.., sectors] = stage;
         (self.snapshot, self.stage) = (snapshot, stage);
-        (self.erased, self.written, self.kept_back) = (sectors.min(self.sectors), 0, 0);
+        let [.., sectors] = &mut self.stage;
+        self.erased = core::mem::take(sectors).min(self.sectors);
+        (self.written, self.kept_back) = (0, 0);
         if is_there(&stage) {
             self.written = self.erased as usize * F::ERASE_SIZE;
         }
@@ -120,14 +121,18 @@ impl Slots {
     pub(super) fn pass<F: NorFlash>(
         &mut self,
         medium: &mut Medium<F>,
-        back: &mut [u8],
+        (back, buffer): (&mut [u8], &mut [u8]),
     ) -> Done<bool> {
+        let at = self.address::<F>(true) + self.written;
         if self.written >= self.erased as usize * F::ERASE_SIZE {
             self.erase(medium)?;
+        } else if self.written.is_multiple_of(F::ERASE_SIZE) && !medium.is_blank(at, buffer)? {
+            // It rotted since.
+            medium.erase(at)?;
         }
         let block = back.get_mut(..padded::<F>(self.kept_back)).ok_or(Failed::BadRecord)?;
         blank(block.get_mut(self.kept_back..).ok_or(Failed::BadRecord)?);
-        medium.program(self.address::<F>(true) + self.written, block)?;
+        medium.program(at, block)?;
         self.written += self.kept_back;
         self.kept_back = 0;
         Ok(self.written.is_multiple_of(F::ERASE_SIZE))

@@ -7,6 +7,7 @@ use super::record::{
     BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, IDENTITY_BYTES, SNAPSHOT, STAGE, STATE,
     STATE_BYTES, placed_words, position_words, put_payload,
 };
+use super::slots::block_bytes;
 use super::{FlashStorage, NOWHERE, back, records};
 use crate::log::entry::read;
 use crate::number::Writer;
@@ -42,8 +43,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Programs what was kept back of the stage.
     fn pass(&mut self) -> Done {
-        let back = back::<F>(self.buffer.as_mut());
-        if self.slots.pass(&mut self.medium, back)? {
+        let buffer = self.buffer.as_mut();
+        let parts = buffer.split_at_mut_checked(block_bytes(F::WRITE_SIZE)).unwrap_or_default();
+        if self.slots.pass(&mut self.medium, parts)? {
             self.note_stage()?;
         }
         Ok(())

@@ -19,11 +19,12 @@ use serde::{Deserialize, Serialize};
 /// [`flush`](Storage::flush) is there at the next [`recover`](Storage::recover), and of the later
 /// ones a prefix of any length, zero and all included. A record that was half written is not
 /// there, except that the first entries of a run may be without the others: a run may be longer
-/// than what a medium takes at once. Nothing is ever there that was not written, and recovering
-/// changes nothing of this. Only
+/// than what a medium takes at once. Nothing is ever there that was not written, and what one start
+/// finds the next one finds as well, if storage wanted no renewal in between, or has had it. Only
 /// the end of the stage may be missing, flushed or not, or all of it, until its snapshot was
 /// flushed: a medium that is written in words keeps the last one back until it is full, and one
-/// that is erased in sectors begins the last one anew.
+/// that is erased in sectors begins the last one anew. Nobody looks at the bytes of a stage before
+/// it is whole; then the node does.
 ///
 /// **What rots** is told: see [`Loss`]. Storage is sure of what it hands out, and of the ballot
 /// that it is the newest one, which therefore lies in two places. What can't be read at the very
@@ -43,8 +44,10 @@ pub trait Storage {
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error>;
 
     /// Whether it wants the whole log now, by [`renew`](Storage::renew), in place of entries of
-    /// this many bytes: because there would be too little room afterwards to take it, or because
-    /// some of what it holds can't be read. It is asked in each flush.
+    /// this many bytes: because there would be too little room afterwards to take it, because some of
+    /// what it holds can't be read, or because it was just recovered, and does not trust what it
+    /// found last to be there the next time. It is asked in each flush, and before a node that was
+    /// made promises anything.
     fn wants_renewal(&self, bytes: usize) -> bool {
         let _ = bytes;
         false

@@ -3,7 +3,7 @@
 
 use crate::chip::{Chip, Failure, Mischief, Operation};
 use crate::held::Held;
-use crate::steps::{LOG_BYTES, SNAPSHOT_BYTES, Step, carry_out, next, renew};
+use crate::steps::{LOG_BYTES, Step, carry_out, next, renew, snapshot_bytes};
 use raft_core::Storage;
 use raft_core::flash::{FlashError, FlashStorage, Geometry, UnfitFlash};
 use raft_simulator::random::Random;
@@ -28,7 +28,7 @@ fn fit<const WORD: usize, const SECTOR: usize>(
     chip: Chip<WORD, SECTOR>,
 ) -> Result<Flash<WORD, SECTOR>, UnfitFlash> {
     let buffer = vec![0; Geometry::buffer_bytes(WORD, ENTRY_BYTES)];
-    FlashStorage::new(chip, buffer, LOG_BYTES, SNAPSHOT_BYTES)
+    FlashStorage::new(chip, buffer, LOG_BYTES, snapshot_bytes(SECTOR))
 }
 
 /// A chip with as few sectors as will do.
@@ -104,7 +104,7 @@ impl<const WORD: usize, const SECTOR: usize> History<WORD, SECTOR> {
             flushed: vec![0],
         };
         for number in 0..=steps {
-            let step = if number == steps { Step::Flush } else { next(random, &held) };
+            let step = if number == steps { Step::Flush } else { next(random, &held, SECTOR) };
             let renewed = carry_out(&mut storage, &held, &step)
                 .map_err(|error| format!("step {number}, {step:?}: {error:?}"))?;
             held.take(&step);

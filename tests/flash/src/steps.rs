@@ -11,8 +11,13 @@ use std::fmt::{self, Debug, Formatter};
 
 /// The memory of the log that a storage is made for.
 pub const LOG_BYTES: usize = 512;
-/// The longest snapshot.
-pub const SNAPSHOT_BYTES: usize = 300;
+
+/// The longest snapshot on a chip with sectors of this length: a few hundred bytes and, of short
+/// sectors, two more.
+pub const fn snapshot_bytes(sector: usize) -> usize {
+    if sector > 2048 { 300 } else { 300 + 2 * sector }
+}
+
 /// More entries than that are not written before some are dropped.
 const ENTRY_BYTES_MAX: usize = LOG_BYTES * 3 / 4;
 
@@ -69,20 +74,20 @@ pub fn identity() -> Identity {
 }
 
 /// What might come next.
-pub fn next(random: &mut Random, held: &Held) -> Step {
+pub fn next(random: &mut Random, held: &Held, sector: usize) -> Step {
     if held.identity.is_none() {
         return Step::Format(identity());
     }
     let log = held.log();
     let run = log.run(held.base.index.next(), u32::MAX, usize::MAX);
     if run.map_or(0, |run| run.bytes().len()) > ENTRY_BYTES_MAX {
-        return compaction(random, held);
+        return compaction(random, held, sector);
     }
     match random.below(24) {
         0 => ballot(random),
         1..8 => entries(random, held),
-        8 => stage(random, held),
-        9..13 => transfer(random, held),
+        8 => stage(random, held, sector),
+        9..13 => transfer(random, held, sector),
         13 => Step::Renew,
         14 => base(random, held),
         15..18 => Step::Maintain,
@@ -97,14 +102,14 @@ fn ballot(random: &mut Random) -> Step {
 }
 
 /// What gives room: the base moves up to the snapshot, or a snapshot comes together.
-fn compaction(random: &mut Random, held: &Held) -> Step {
+fn compaction(random: &mut Random, held: &Held, sector: usize) -> Step {
     let snapshot = held.snapshot.last;
     if snapshot.index > held.base.index {
         return Step::Base(snapshot);
     }
     match &held.stage {
-        Some((of, _)) if of.last.index > snapshot.index => transfer(random, held),
-        _ => stage(random, held),
+        Some((of, _)) if of.last.index > snapshot.index => transfer(random, held, sector),
+        _ => stage(random, held, sector),
     }
 }
 
@@ -116,7 +121,7 @@ fn base(random: &mut Random, held: &Held) -> Step {
 }
 
 /// A snapshot of one's own, of what is committed, or of a leader, beyond the log.
-fn stage(random: &mut Random, held: &Held) -> Step {
+fn stage(random: &mut Random, held: &Held, sector: usize) -> Step {
     let (least, last) = (held.snapshot.last.index.0, held.last());
     let own = held.committed.0.saturating_sub(least);
     let last = if own > 0 && random.below(3) > 0 {
@@ -126,7 +131,7 @@ fn stage(random: &mut Random, held: &Held) -> Step {
         let index = Index(last.index.0 + 1 + u64::from(random.below(8)));
         Position { term: Term(last.term.0 + 1), index }
     };
-    let bytes = 1 + random.below(SNAPSHOT_BYTES as u32);
+    let bytes = 1 + random.below(snapshot_bytes(sector) as u32);
     Step::Stage(Snapshot { last, bytes, checksum: checksum(&content_of(last, bytes)) })
 }
 
@@ -142,21 +147,22 @@ fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, &byte| (0..8).fold(sum ^ u32::from(byte), bit))
 }
 
-fn transfer(random: &mut Random, held: &Held) -> Step {
+fn transfer(random: &mut Random, held: &Held, sector: usize) -> Step {
     match &held.stage {
-        None => stage(random, held),
-        Some((of, _)) if of.last.index <= held.snapshot.last.index => stage(random, held),
+        None => stage(random, held, sector),
+        Some((of, _)) if of.last.index <= held.snapshot.last.index => stage(random, held, sector),
         // Its entry was replaced, or has come since: it is of no use.
         Some((of, _))
             if held.committed >= of.last.index
                 && held.term(of.last.index) != Some(of.last.term) =>
         {
-            stage(random, held)
+            stage(random, held, sector)
         }
         Some((of, content)) if content.len() == of.bytes as usize => Step::Switch(*of),
         Some((of, content)) => {
             let left = of.bytes as usize - content.len();
-            let length = (1 + random.below(90) as usize).min(left);
+            let most = 90.max(of.bytes / 5);
+            let length = (1 + random.below(most) as usize).min(left);
             let whole = content_of(of.last, of.bytes);
             Step::Chunk(whole[content.len()..content.len() + length].to_vec())
         }
@@ -219,7 +225,7 @@ pub fn carry_out<S: Storage>(storage: &mut S, held: &Held, step: &Step) -> Resul
             }
             storage.flush()?;
         }
-        Step::Maintain => drop(storage.maintain()?),
+        Step::Maintain => storage.maintain()?,
     }
     Ok(false)
 }
