@@ -36,6 +36,11 @@ pub enum UnfitFlash {
         /// What would do.
         least_bytes: usize,
     },
+    /// While a sector is erased the watchdog would end it all.
+    Watchdog {
+        /// The shortest period that would do.
+        least_micros: u32,
+    },
     /// It has too few sectors for a log and snapshots of these lengths.
     Capacity {
         /// How many would do.

@@ -86,11 +86,6 @@ impl Lane {
         self.doubtful = touched.max(head).saturating_add(1).min(last);
     }
 
-    /// Whether it is the one for states alone.
-    pub(super) const fn is_mirror(&self) -> bool {
-        self.start == 0
-    }
-
     /// The address of the sector at this place.
     pub(super) const fn sector<F: NorFlash>(&self, place: u32) -> usize {
         self.start + place as usize * F::ERASE_SIZE

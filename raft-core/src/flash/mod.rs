@@ -24,11 +24,10 @@ pub use self::geometry::{Geometry, UnfitFlash};
 use self::lane::Lane;
 use self::medium::{Failed, Medium};
 pub use self::medium::{FlashError, FlashUse};
-pub use self::pause::{Pause, Unsuited};
+pub use self::pause::Pause;
 use self::record::{Kept, ballot_words, identity_words};
 pub use self::shared::{Share, ShareError, SharedFlash};
 use self::slots::{Slots, block_bytes};
-use crate::config::Config;
 use crate::storage::{Part, Record, Storage};
 use crate::types::{Index, Position, Term};
 use embedded_storage::nor_flash::{ErrorType, NorFlash};
@@ -42,6 +41,7 @@ pub struct FlashStorage<F: ErrorType, B> {
     medium: Medium<F>,
     buffer: B,
     geometry: Geometry,
+    pause_micros: u32,
     ring: Lane,
     mirror: Lane,
     slots: Slots,
@@ -83,6 +83,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             medium: Medium::new(flash),
             buffer,
             geometry,
+            pause_micros: 0,
             ring: Lane::new(other_sectors * erase, segments),
             mirror: Lane::new(0, 2),
             slots: Slots::new(2 * erase, slot_sectors),
@@ -103,14 +104,15 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self
     }
 
-    /// Says what of this configuration does not go together with this storage on a chip with such
-    /// pauses, if anything: to be asked once, before a node is made.
-    pub fn check(&self, config: &Config, pause: &Pause) -> Result<(), Unsuited> {
-        let most_bytes = self.entry_bytes_max();
-        if config.frame_bytes as usize > most_bytes {
-            return Err(Unsuited::Frame { most_bytes });
+    /// The same on a chip with such pauses: no node is made whose election timeout is not longer,
+    /// and a watchdog that would bite meanwhile is an error here.
+    pub fn pausing(mut self, pause: Pause) -> Result<Self, UnfitFlash> {
+        let micros = pause.micros();
+        if pause.watchdog_micros > 0 && pause.watchdog_micros <= micros {
+            return Err(UnfitFlash::Watchdog { least_micros: micros.saturating_add(1) });
         }
-        pause.check(config)
+        self.pause_micros = micros;
+        Ok(self)
     }
 
     /// The longest entry that can be written, encoded.
@@ -259,8 +261,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
     }
 
     fn upkeep(&self) -> u32 {
-        let wants =
-            self.mirror.wants_erase() || self.ring.wants_erase() || self.slots.wants_erase();
+        let wants = self.wants_mirror() || self.ring.wants_erase() || self.slots.wants_erase();
         u32::from(wants && self.is_firm)
     }
 
@@ -275,6 +276,14 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error> {
         let filled = self.fill(part, offset, buffer);
         filled.map_err(|failed| self.medium.told(failed))
+    }
+
+    fn pause_micros(&self) -> u32 {
+        self.pause_micros
+    }
+
+    fn entry_bytes_max(&self) -> usize {
+        self.geometry.entry_bytes_max()
     }
 
     fn snapshot_bytes_max(&self) -> u32 {

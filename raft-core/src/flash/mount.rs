@@ -15,6 +15,7 @@ use crate::log::Entries;
 use crate::number::Reader;
 use crate::storage::{Loss, Record};
 use crate::types::{Index, Position, Term};
+use core::mem::take;
 use embedded_storage::nor_flash::NorFlash;
 
 /// What all sectors together say.
@@ -28,6 +29,9 @@ struct Survey {
     identified: u32,
     /// Whether something behind it can't be read.
     is_doubtful: bool,
+    /// Whether the first state of a segment says nothing yet, and is the next one.
+    is_mirror: bool,
+    is_first: bool,
     /// The snapshot that was noted last, whether in what counts, and in which segment.
     snapshot: Placed,
     noted: (bool, u32),
@@ -48,11 +52,13 @@ impl Survey {
         };
         match kind {
             OPENING => {
+                self.is_first = self.is_mirror;
                 self.last = self.last.max((segment, place));
                 if generation == counts {
                     (self.end, self.known) = (self.end.max(segment), (segment, place));
                 }
             }
+            STATE | IDENTITY if take(&mut self.is_first) => {}
             STATE | IDENTITY => {
                 let Some(state) = words::<{ STATE_BYTES / 4 }>(payload) else { return };
                 let [counter, generation, ..] = state;
@@ -109,7 +115,7 @@ impl HandOut<'_> {
             return;
         };
         self.is_there = true;
-        if core::mem::take(&mut self.gap) {
+        if take(&mut self.gap) {
             self.lose();
         }
         if self.record(kind, payload).is_none() {
@@ -164,8 +170,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Makes itself what the flash says, and hands everything to `each`.
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
-        let mut survey = Survey::default();
-        self.look_around(true, &mut survey)?;
+        let mut survey = Survey { is_mirror: true, ..Survey::default() };
+        self.look_around(&mut survey)?;
         let (mirrored, place) = survey.found;
         self.mirror.find(mirrored, (mirrored, place));
         self.mirror.go_on(mirrored, mirrored);
@@ -173,7 +179,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         let mut is_doubtful = survey.is_doubtful || end == 0;
         (survey.end, survey.is_doubtful) = (end, false);
         (survey.last, survey.known, survey.found) = Default::default();
-        self.look_around(false, &mut survey)?;
+        survey.is_mirror = false;
+        self.look_around(&mut survey)?;
         let (touched, _) = survey.last;
         let known = if survey.known.0 > 0 { survey.known } else { survey.last };
         self.kept = survey.kept;
@@ -228,8 +235,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 
     /// Looks through all sectors of a lane.
-    fn look_around(&mut self, is_mirror: bool, survey: &mut Survey) -> Done {
-        let lane = if is_mirror { &self.mirror } else { &self.ring };
+    fn look_around(&mut self, survey: &mut Survey) -> Done {
+        let lane = if survey.is_mirror { &self.mirror } else { &self.ring };
         let buffer = records::<F>(self.buffer.as_mut());
         for place in 0..lane.sectors {
             let sights = &mut |names, sight: Sight<'_>| survey.take(place, names, sight);

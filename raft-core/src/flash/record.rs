@@ -48,7 +48,8 @@ pub(super) const PLACED_BYTES: usize = 24;
 
 /// What counts, in words: a counter, which is higher in newer ones; the generation that counts, which
 /// is the number of its first segment; two words of the ballot; and those of the identity.
-pub(super) type Kept = [u32; (STATE_BYTES + IDENTITY_BYTES) / 4];
+pub(super) type Kept = [u32; KEPT_BYTES / 4];
+pub(super) const KEPT_BYTES: usize = STATE_BYTES + IDENTITY_BYTES;
 
 /// A snapshot in words, and a number that goes with it.
 pub(super) type Placed = [u32; PLACED_BYTES / 4];

@@ -1,11 +1,14 @@
 //! Bytes as they lie in flash, what is refused, and numbers that the docs state. What survives a
 //! power cut is tried elsewhere, on a chip that has them.
 
-use super::{FlashError, FlashStorage, Geometry, Pause, SharedFlash, UnfitFlash, Unsuited};
+use super::{FlashError, FlashStorage, Geometry, Pause, SharedFlash, UnfitFlash};
 use crate::config::Config;
 use crate::log::{Kind, Log};
+use crate::machine::Machine;
+use crate::node::{Node, RecoverError};
 use crate::node_set::NodeSet;
 use crate::quorum::Membership;
+use crate::snapshot::{LoadError, Loader, Saver};
 use crate::storage::{FormatError, Identity, Part, Record, Storage, format};
 use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot, Term};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
@@ -51,6 +54,23 @@ impl NorFlash for Chip {
         let words = &mut self.0[offset as usize..][..bytes.len()];
         assert!(words.iter().all(|byte| *byte == 0xFF), "programmed twice at {offset}");
         words.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A machine that does nothing.
+#[derive(Clone, Copy)]
+struct Nothing;
+
+impl Machine for Nothing {
+    type Command<'a> = ();
+    type Output = ();
+
+    fn apply(&mut self, (): ()) {}
+
+    fn save(&self, _: &mut Saver<'_>) {}
+
+    fn restore(&mut self, _: &mut Loader<'_>, _: u16) -> Result<(), LoadError> {
         Ok(())
     }
 }
@@ -164,21 +184,28 @@ fn a_flash_that_will_not_do_is_refused_with_what_is_missing() {
 
 #[test]
 fn a_configuration_that_does_not_bear_the_pause_is_refused() {
-    let flash = formatted();
-    let config = Config { frame_bytes: 100, ..Config::new(NodeId(1), 1) };
+    let settings = Config { frame_bytes: 100, ..Config::new(NodeId(1), 1) };
+    let make = |config: &Config, pause: Pause| {
+        let mut flash = storage(blank()).pausing(pause).unwrap();
+        let founder = Identity::founder(ClusterId(1), config, &[NodeId(1)]);
+        format(&mut flash, founder).unwrap();
+        Node::recover(config.clone(), vec![0; 512], flash, Nothing).err()
+    };
     let pause = Pause { erase_micros: 85_000, margin_micros: 15_000, watchdog_micros: 0 };
-    assert_eq!(flash.check(&config, &pause), Ok(()));
+    let refused = |error| Some(RecoverError::PauseExceedsTimeout { pause_micros: error });
+    assert_eq!(make(&settings, pause), None);
     let slow = Pause { erase_micros: 2_000_000, ..pause };
-    let refused = flash.check(&config, &slow);
-    assert_eq!(refused, Err(Unsuited::Timeout { least_ticks: 205 }));
-    let patient = Config { base_timeout_ticks: 205, ..config.clone() };
-    assert_eq!(flash.check(&patient, &slow), Ok(()));
+    assert_eq!(make(&settings, slow), refused(2_015_000));
+    let just = Config { base_timeout_ticks: 204, ..settings.clone() };
+    assert_eq!(make(&just, slow), refused(2_015_000));
+    let patient = Config { base_timeout_ticks: 205, ..settings.clone() };
+    assert_eq!(make(&patient, slow), None);
     let watched = Pause { watchdog_micros: 100_000, ..pause };
-    let refused = flash.check(&config, &watched);
-    assert_eq!(refused, Err(Unsuited::Watchdog { least_micros: 100_001 }));
-    let wide = Config { frame_bytes: 256, ..config };
-    let most_bytes = flash.entry_bytes_max();
-    assert_eq!(flash.check(&wide, &pause), Err(Unsuited::Frame { most_bytes }));
+    let least = Some(UnfitFlash::Watchdog { least_micros: 100_001 });
+    assert_eq!(storage(blank()).pausing(watched).err(), least);
+    let wide = Config { frame_bytes: 256, ..settings };
+    let most_bytes = formatted().entry_bytes_max() as u32;
+    assert_eq!(make(&wide, pause), Some(RecoverError::FrameExceedsStorage { most_bytes }));
 }
 
 #[test]

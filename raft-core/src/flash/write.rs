@@ -2,9 +2,10 @@
 //!
 //! Each is programmed when its writing returns, so that a flush has nothing left to do.
 
-use super::medium::{Done, Failed, padded};
+use super::lane::Lane;
+use super::medium::{Done, Failed, Medium, padded};
 use super::record::{
-    BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, IDENTITY_BYTES, SNAPSHOT, STAGE, STATE,
+    BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, KEPT_BYTES, Kept, SNAPSHOT, STAGE, STATE,
     STATE_BYTES, placed_words, position_words, put_payload,
 };
 use super::slots::block_bytes;
@@ -97,30 +98,31 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.ring.open(&mut self.medium, buffer)
     }
 
-    /// Writes the state to both lanes, and the identity, where that is new. The ring comes first:
-    /// a start finds it firm, or the other lane untouched.
+    /// Writes the state to both lanes, with the identity, where that is new. The ring comes first: a
+    /// start finds it firm, or the other lane untouched.
     pub(super) fn keep(&mut self, all: bool) -> Done {
         let [counter, ..] = &mut self.kept;
         *counter = counter.saturating_add(1);
-        let buffer = records::<F>(self.buffer.as_mut());
-        let mut all = all;
-        for lane in [&mut self.ring, &mut self.mirror] {
-            if lane.room::<F>() < padded::<F>(HEAD_BYTES + STATE_BYTES + IDENTITY_BYTES) {
-                if lane.is_mirror() {
-                    lane.generation = lane.head.saturating_add(1);
-                    all = true;
-                } else {
-                    self.last = NOWHERE;
-                }
-                lane.open(&mut self.medium, buffer)?;
-            }
-            put_payload(buffer, &self.kept).ok_or(Failed::BadRecord)?;
-            let whole = (IDENTITY, STATE_BYTES + IDENTITY_BYTES);
-            let framed = if all { whole } else { (STATE, STATE_BYTES) };
-            lane.append(&mut self.medium, framed, buffer)?;
-            lane.settle();
+        if self.ring.room::<F>() < padded::<F>(HEAD_BYTES + KEPT_BYTES) {
+            self.open()?;
         }
-        Ok(())
+        let buffer = records::<F>(self.buffer.as_mut());
+        keep_in(&mut self.ring, &mut self.medium, &self.kept, all, buffer)?;
+        self.mirror_state(all)
+    }
+
+    /// Writes the state to the lane that is for nothing else, and, where a segment begins, twice:
+    /// where a second one is, the first was programmed to its end.
+    fn mirror_state(&mut self, all: bool) -> Done {
+        let Self { mirror, medium, kept, .. } = self;
+        let buffer = records::<F>(self.buffer.as_mut());
+        let begins = mirror.room::<F>() < padded::<F>(HEAD_BYTES + KEPT_BYTES);
+        if begins {
+            mirror.generation = mirror.head.saturating_add(1);
+            mirror.open(medium, buffer)?;
+            keep_in(mirror, medium, kept, true, buffer)?;
+        }
+        keep_in(mirror, medium, kept, all || begins, buffer)
     }
 
     /// Writes a run of entries, cut where a record can't be longer. Gives the position of the last.
@@ -178,6 +180,13 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// so.
     pub(super) fn renewal(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Done {
         if !self.is_firm {
+            let [counter, ..] = &mut self.kept;
+            if *counter > 0 {
+                // What the start has found counts from here on, and not what may be seen later: only
+                // then may anything of that be erased.
+                *counter = counter.saturating_add(1);
+                self.mirror_state(true)?;
+            }
             let buffer = records::<F>(self.buffer.as_mut());
             self.ring.clean(&mut self.medium, buffer)?;
         }
@@ -198,4 +207,19 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.is_firm = true;
         Ok(())
     }
+}
+
+/// Writes the state, with the identity or without, and settles that its generation counts.
+fn keep_in<F: NorFlash>(
+    lane: &mut Lane,
+    medium: &mut Medium<F>,
+    kept: &Kept,
+    all: bool,
+    buffer: &mut [u8],
+) -> Done {
+    put_payload(buffer, kept).ok_or(Failed::BadRecord)?;
+    let framed = if all { (IDENTITY, KEPT_BYTES) } else { (STATE, STATE_BYTES) };
+    lane.append(medium, framed, buffer)?;
+    lane.settle();
+    Ok(())
 }

@@ -108,6 +108,7 @@ where
             let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
             return Err(RecoverError::FrameExceedsLog { most_bytes });
         }
+        recovery::suits(&config, &storage)?;
         let mut kept = Kept::default();
         recovery::load(&config, &mut log, &mut storage, &mut machine, &mut kept)?;
         let mut made = Self::made_of(config, log, &kept, storage, machine);

@@ -49,6 +49,19 @@ pub enum RecoverError<E> {
         /// For how long a one there is room.
         most_bytes: u32,
     },
+    /// The storage has no room for entries as long as frames let in: set
+    /// [`frame_bytes`](Config::frame_bytes) to this on every node, or give it more room.
+    FrameExceedsStorage {
+        /// What would do.
+        most_bytes: u32,
+    },
+    /// While the storage's medium pauses, as for an erase, the others would take this node for dead:
+    /// [`base_timeout_ticks`](Config::base_timeout_ticks) must be longer than that by more than a
+    /// heartbeat.
+    PauseExceedsTimeout {
+        /// How long the pause is, with its margin.
+        pause_micros: u32,
+    },
     /// The cluster has other settings than this configuration:
     /// [`Config::shared_digest`] says which must be equal everywhere.
     UnequalSettings,
@@ -167,6 +180,25 @@ impl<'l, B: AsRef<[u8]> + AsMut<[u8]>> Found<'l, B> {
 fn in_bounds(position: Position) -> Result<Position, Flaw> {
     let fits = position.index < Index::LIMIT && position.term < Term::LIMIT;
     fits.then_some(position).ok_or(Flaw::Corrupt)
+}
+
+/// Whether a node of this configuration can work with the storage at all.
+pub(super) fn suits<S: Storage>(
+    config: &Config,
+    storage: &S,
+) -> Result<(), RecoverError<S::Error>> {
+    let most_bytes = u32::try_from(storage.entry_bytes_max()).unwrap_or(u32::MAX);
+    if u32::from(config.frame_bytes) > most_bytes {
+        return Err(RecoverError::FrameExceedsStorage { most_bytes });
+    }
+    let pause_micros = storage.pause_micros();
+    // The last heartbeat before it may have left one heartbeat ago.
+    let borne_ticks = config.base_timeout_ticks.saturating_sub(config.heartbeat_ticks);
+    let borne_micros = u64::from(borne_ticks) * u64::from(config.tick_micros);
+    if pause_micros > 0 && borne_micros <= pause_micros.into() {
+        return Err(RecoverError::PauseExceedsTimeout { pause_micros });
+    }
+    Ok(())
 }
 
 /// Takes in what the storage holds: entries go into the log, and the machine becomes what its

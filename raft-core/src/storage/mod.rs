@@ -78,6 +78,17 @@ pub trait Storage {
         Ok(())
     }
 
+    /// How long the medium holds everything up at worst, with a margin: no node is made whose
+    /// election timeout does not bear that.
+    fn pause_micros(&self) -> u32 {
+        0
+    }
+
+    /// The longest entry that there is room for, encoded: no node is made that lets longer ones in.
+    fn entry_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     /// Fills the buffer with what stands at `offset` of the snapshot or of the stage, whether it is
     /// flushed or not. Nobody asks for bytes that were not written.
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error>;

@@ -103,6 +103,7 @@ fn ask<F: NorFlash>(input: &mut Input, storage: &mut FlashStorage<F, &mut [u8]>,
         }
         3 => {
             black_box(storage.wants_renewal(input.size()));
+            black_box((storage.upkeep(), storage.pause_micros(), storage.entry_bytes_max()));
             black_box(storage.maintain()).ok();
         }
         4 => {
@@ -110,11 +111,6 @@ fn ask<F: NorFlash>(input: &mut Input, storage: &mut FlashStorage<F, &mut [u8]>,
             black_box(storage.read(part, input.word(), input.bytes(&mut buffer))).ok();
         }
         5 => {
-            let (erase_micros, margin_micros) = (input.word(), input.word());
-            let pause = Pause { erase_micros, margin_micros, watchdog_micros: input.word() };
-            black_box(storage.check(config, &pause)).ok();
-        }
-        6 => {
             black_box(storage.flush()).ok();
             black_box(storage.begin_flush()).ok();
         }
