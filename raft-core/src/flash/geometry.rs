@@ -26,7 +26,7 @@ pub enum UnfitFlash {
     ReadSize,
     /// Words are longer than 256 bytes, or their length is no power of two.
     WriteSize,
-    /// Sectors are too short, or end in the middle of a word.
+    /// Sectors are too short, or no multiple of a word and of 64 bytes.
     EraseSize {
         /// What would do.
         least_bytes: usize,
@@ -99,7 +99,7 @@ impl Geometry {
             return Err(UnfitFlash::WriteSize);
         }
         let least_bytes = if SECTOR_BYTES_MIN > 8 * word { SECTOR_BYTES_MIN } else { 8 * word };
-        if erase < least_bytes || erase & (word - 1) > 0 {
+        if erase < least_bytes || erase & (block_bytes(word) - 1) > 0 {
             return Err(UnfitFlash::EraseSize { least_bytes });
         }
         let least_bytes = Self::buffer_bytes(word, 0);

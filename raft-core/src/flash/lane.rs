@@ -26,6 +26,8 @@ pub(super) struct Lane {
     /// The address of its first sector.
     start: usize,
     pub(super) sectors: u32,
+    /// How long the buffer for records is.
+    pub(super) buffer_bytes: u32,
     /// The first segment that counts, and in which sector it is.
     pub(super) first: u32,
     first_place: u32,
@@ -46,10 +48,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) const fn new(start: usize, sectors: u32) -> Self {
+    pub(super) const fn new(start: usize, sectors: u32, buffer_bytes: u32) -> Self {
         Self {
             start,
             sectors,
+            buffer_bytes,
             first: 1,
             first_place: 0,
             generation: 1,
@@ -65,7 +68,7 @@ impl Lane {
 
     /// Nothing is known.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.start, self.sectors);
+        *self = Self::new(self.start, self.sectors, self.buffer_bytes);
     }
 
     /// The generation that counts begins at `first`. Segment `known` is in the sector `place`.
@@ -145,7 +148,9 @@ impl Lane {
         let names = [next, self.generation];
         self.seed = record::seed(self.address::<F>(next), names);
         (self.head, self.end) = (next, padded::<F>(HEADER_BYTES));
-        record::put_payload(buffer, &names).ok_or(Failed::BadRecord)?;
+        let [number, generation] = names;
+        record::put_payload(buffer, &[number, generation, self.buffer_bytes])
+            .ok_or(Failed::BadRecord)?;
         self.append(medium, (OPENING, OPENING_BYTES), buffer)
     }
 

@@ -44,6 +44,9 @@ pub enum FlashError<E> {
     SnapshotTooLong,
     /// What is there was written in a format of this number, and is left alone.
     UnknownVersion(u8),
+    /// The buffer was longer when what is there was written: give it at least so much again, or some
+    /// of it can't be read.
+    BufferTooShort,
     /// After a start the log was not handed over by [`renew`](crate::Storage::renew), or the
     /// storage is blank and no identity was written.
     NotRenewed,
@@ -60,6 +63,7 @@ pub(super) enum Failed {
     EntryTooLong,
     SnapshotTooLong,
     UnknownVersion,
+    BufferTooShort,
     NotRenewed,
     BadRecord,
 }
@@ -92,6 +96,7 @@ impl<F: NorFlash> Medium<F> {
             Failed::EntryTooLong => FlashError::EntryTooLong,
             Failed::SnapshotTooLong => FlashError::SnapshotTooLong,
             Failed::UnknownVersion => FlashError::UnknownVersion(self.version),
+            Failed::BufferTooShort => FlashError::BufferTooShort,
             Failed::NotRenewed => FlashError::NotRenewed,
             Failed::BadRecord => FlashError::BadRecord,
         }

@@ -78,14 +78,15 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         }
         let other_sectors = geometry.other_sectors();
         let segments = u32::try_from(sectors - other_sectors).unwrap_or(u32::MAX);
+        let buffer_bytes = u32::try_from(length).unwrap_or(u32::MAX);
         let slot_sectors = u32::try_from(geometry.slot_sectors).unwrap_or(u32::MAX);
         Ok(Self {
             medium: Medium::new(flash),
             buffer,
             geometry,
             pause_micros: 0,
-            ring: Lane::new(other_sectors * erase, segments),
-            mirror: Lane::new(0, 2),
+            ring: Lane::new(other_sectors * erase, segments, buffer_bytes),
+            mirror: Lane::new(0, 2, buffer_bytes),
             slots: Slots::new(2 * erase, slot_sectors),
             kept: Kept::default(),
             is_formatted: false,

@@ -4,7 +4,7 @@
 //! What was written last may have been cut short and read well by chance, now and never again.
 //! So nothing goes on from here but a new generation, which holds everything anew.
 
-use super::medium::Done;
+use super::medium::{Done, Failed};
 use super::record::{
     BASE, ENTRIES, ENTRIES_ON, IDENTITY, IDENTITY_BYTES, Kept, OPENING, Placed, SNAPSHOT, STAGE,
     STATE, STATE_BYTES, ballot_of, identity_of, is_there, position_of, snapshot_of, words,
@@ -13,7 +13,7 @@ use super::walk::{Sight, look};
 use super::{FlashStorage, NOWHERE, records};
 use crate::log::Entries;
 use crate::number::Reader;
-use crate::storage::{Loss, Record};
+use crate::storage::{Loss, Record, Storage};
 use crate::types::{Index, Position, Term};
 use core::mem::take;
 use embedded_storage::nor_flash::NorFlash;
@@ -32,9 +32,13 @@ struct Survey {
     /// Whether the first state of a segment says nothing yet, and is the next one.
     is_mirror: bool,
     is_first: bool,
-    /// The snapshot that was noted last, whether in what counts, and in which segment.
+    /// The snapshot that was noted last, and in which segment.
     snapshot: Placed,
-    noted: (bool, u32),
+    noted: u32,
+    /// How many segments the ring has.
+    segments: u32,
+    /// How long the buffer was.
+    buffer_bytes: u32,
     /// The segment with the highest number, and its sector.
     last: (u32, u32),
     /// One of the generation that counts, and its sector.
@@ -52,6 +56,8 @@ impl Survey {
         };
         match kind {
             OPENING => {
+                let [_, _, buffer_bytes] = words(payload).unwrap_or_default();
+                self.buffer_bytes = self.buffer_bytes.max(buffer_bytes);
                 self.is_first = self.is_mirror;
                 self.last = self.last.max((segment, place));
                 if generation == counts {
@@ -78,11 +84,9 @@ impl Survey {
                     (self.identified, *identity) = (counter, found);
                 }
             }
-            SNAPSHOT => {
-                let place = (generation == counts, segment);
-                if place >= self.noted {
-                    (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), place);
-                }
+            // Not one of an earlier generation, nor of another storage that was here once.
+            SNAPSHOT if segment >= self.noted && segment.wrapping_sub(counts) < self.segments => {
+                (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), segment);
             }
             _ => {}
         }
@@ -170,17 +174,21 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Makes itself what the flash says, and hands everything to `each`.
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
-        let mut survey = Survey { is_mirror: true, ..Survey::default() };
+        let mut survey =
+            Survey { is_mirror: true, segments: self.ring.sectors, ..Survey::default() };
         self.look_around(&mut survey)?;
         let (mirrored, place) = survey.found;
         self.mirror.find(mirrored, (mirrored, place));
         self.mirror.go_on(mirrored, mirrored);
-        let [_, end, ..] = survey.kept;
+        let [mirrored_counter, end, ..] = survey.kept;
         let mut is_doubtful = survey.is_doubtful || end == 0;
         (survey.end, survey.is_doubtful) = (end, false);
         (survey.last, survey.known, survey.found) = Default::default();
         survey.is_mirror = false;
         self.look_around(&mut survey)?;
+        if survey.buffer_bytes > self.ring.buffer_bytes {
+            return Err(Failed::BufferTooShort);
+        }
         let (touched, _) = survey.last;
         let known = if survey.known.0 > 0 { survey.known } else { survey.last };
         self.kept = survey.kept;
@@ -192,6 +200,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             return self.mount_nothing(each);
         }
         self.is_formatted = true;
+        // It comes second, so that one which is behind is sure of nothing.
+        is_doubtful |= mirrored_counter < *counter;
         // What can't be seen now may be seen later, and must not count then.
         *counter = counter.saturating_add(1);
         each(Record::Identity(identity_of(*identity)));
@@ -216,7 +226,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         };
         let head = self.hand_out(survey.end, &mut hand_out)?;
         self.ring.go_on(head, touched);
-        let HandOut { each, mut snapshot, stage, .. } = hand_out;
+        let HandOut { each, mut snapshot, mut stage, .. } = hand_out;
         is_doubtful &= hand_out.is_doubtful;
         if is_doubtful {
             each(Record::Lost(Loss::Ballot));
@@ -224,6 +234,10 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         if !sound {
             let [_, low, high, ..] = &mut snapshot;
             (*low, *high) = (0, 0);
+        }
+        let [_, _, _, bytes, ..] = stage;
+        if bytes > self.snapshot_bytes_max() {
+            stage = [0; 6];
         }
         self.slots.find::<F>(snapshot, stage);
         if is_there(&stage) {
@@ -265,7 +279,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 (hand_out.gap, hand_out.is_doubtful) = before;
                 break;
             }
-            segment = segment.saturating_add(1);
+            segment = segment.wrapping_add(1);
         }
         Ok(head)
     }

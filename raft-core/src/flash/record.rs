@@ -18,7 +18,7 @@ use crate::quorum::Membership;
 use crate::storage::Identity;
 use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot, Term};
 
-/// The first of a segment: its number and its generation.
+/// The first of a segment: its number, its generation, and how long the buffer is.
 pub(super) const OPENING: u8 = 1;
 /// A state: the first words of [`Kept`].
 pub(super) const STATE: u8 = 2;
@@ -41,7 +41,7 @@ pub(super) const HEAD_BYTES: usize = 6;
 pub(super) const PAYLOAD_BYTES_MAX: usize = 0xFFF;
 /// Of entries the most that is none: a position, `committed`.
 pub(super) const ENTRIES_OVERHEAD_MAX: usize = 5 + 9 + 9;
-pub(super) const OPENING_BYTES: usize = 8;
+pub(super) const OPENING_BYTES: usize = 12;
 pub(super) const STATE_BYTES: usize = 16;
 pub(super) const IDENTITY_BYTES: usize = 32;
 pub(super) const PLACED_BYTES: usize = 24;

@@ -189,7 +189,7 @@ fn a_configuration_that_does_not_bear_the_pause_is_refused() {
         let mut flash = storage(blank()).pausing(pause).unwrap();
         let founder = Identity::founder(ClusterId(1), config, &[NodeId(1)]);
         format(&mut flash, founder).unwrap();
-        Node::recover(config.clone(), vec![0; 512], flash, Nothing).err()
+        Node::recover(config.clone(), vec![0; 2048], flash, Nothing).err()
     };
     let pause = Pause { erase_micros: 85_000, margin_micros: 15_000, watchdog_micros: 0 };
     let refused = |error| Some(RecoverError::PauseExceedsTimeout { pause_micros: error });
