@@ -1,6 +1,7 @@
 //! The chips that all of this is tried on: sectors and words of real ones.
 
 use crate::cuts::{Plan, Tally, cut_everywhere};
+use crate::fuzz::{Fuzz, fuzz};
 use crate::lives::live;
 use crate::rot::{Decay, mount_debris, rot_everywhere, stick_everywhere};
 
@@ -23,6 +24,8 @@ pub struct Board {
     pub debris: fn(u64, usize) -> Decay,
     /// Of a seed, in so many steps, a sector sticks in one operation of so many.
     pub stick: fn(u64, usize, usize) -> Decay,
+    /// Of a seed, so many inputs, each any calls in any order.
+    pub fuzz: fn(u64, usize) -> Fuzz,
 }
 
 impl Board {
@@ -36,6 +39,7 @@ impl Board {
             rot: rot_everywhere::<WORD, SECTOR>,
             debris: mount_debris::<WORD, SECTOR>,
             stick: stick_everywhere::<WORD, SECTOR>,
+            fuzz: fuzz::<WORD, SECTOR>,
         }
     }
 

@@ -42,6 +42,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it erases.
+    pub const fn is_erase(&self) -> bool {
+        matches!(self, Self::Erase(_))
+    }
+
     /// What it touches.
     pub fn range(&self) -> Range<usize> {
         match self {
@@ -63,6 +68,8 @@ pub enum Mischief {
     ProgramsTwice,
     /// Leaves out each tenth erase.
     SkipsErases,
+    /// Has forgotten what it programmed last when the power comes.
+    ForgetsTheLast,
 }
 
 /// What a word is good for.
@@ -130,6 +137,11 @@ impl<const WORD: usize, const SECTOR: usize> Chip<WORD, SECTOR> {
 
     /// The power is back: all that was under way is forgotten, and so is what was counted.
     pub fn power_up(&mut self) {
+        if let (Some(Mischief::ForgetsTheLast), Some(Operation::Program(at, bytes))) =
+            (self.mischief, self.journal.last())
+        {
+            self.bytes[*at..at + bytes.len()].fill(BLANK);
+        }
         (self.is_off, self.plan, self.late) = (false, None, None);
         self.journal.clear();
         self.reads = None;
@@ -278,7 +290,7 @@ impl<const WORD: usize, const SECTOR: usize> Chip<WORD, SECTOR> {
                 Operation::Erase(_) if self.random.below(10) == 0 => Ok(()),
                 _ => self.perform(operation),
             },
-            None => self.perform(operation),
+            Some(Mischief::ForgetsTheLast) | None => self.perform(operation),
         }
     }
 

@@ -5,12 +5,14 @@
 //! * `history.rs`: one life of a storage, and what may be found wherever it ends
 //! * `cuts.rs`: the power fails everywhere, in every way, also in the start after that
 //! * `rot.rs`: bytes rot, one by one; sectors stick; what never was a storage is taken for one
+//! * `fuzz/`: any calls in any order, with any faults
 //! * `boards.rs`: the chips that all of this is tried on
 
 pub mod boards;
 pub mod chip;
 pub mod cut;
 pub mod cuts;
+pub mod fuzz;
 pub mod held;
 pub mod history;
 pub mod lives;
