@@ -2,9 +2,13 @@
 
 use raft_flash_trials::boards::{BOARDS, Board};
 use raft_flash_trials::cuts::{Plan, Tally};
+use raft_flash_trials::fuzz::Fuzz;
+use raft_flash_trials::fuzz::game::Counts;
 use raft_flash_trials::rot::Decay;
 use std::env;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 const USAGE: &str = "\
@@ -12,11 +16,14 @@ usage: cargo run --release -p raft-flash-trials -- TRIAL [SEEDS [CHIP]]
 
   cuts      the power fails in every operation of a history of 200 steps, in every way, and again in
             every operation of the start that follows, in every way
+  sample    the same, with few of the starts that follow: for every run of CI
   lives     100 lives in a row, each of any length and with any end
   rot       each byte rots
   debris    1,000 things that are no storage, or not a whole one, are mounted
   stick     a sector sticks in every operation
-  all       all of these
+  fuzz      200 inputs, each any calls in any order with any arguments, while the power fails, bytes
+            rot and sectors stick; 20 where sectors are large
+  all       all of these; cuts has all that sample has
 
 SEEDS is how many are tried on each chip (2), CHIP a part of the name of the only one.";
 
@@ -29,9 +36,9 @@ fn main() -> ExitCode {
         [trial, seeds, chip] => (trial, seeds.parse(), chip),
         _ => ("", Ok(0), ""),
     };
-    const TRIALS: [&str; 5] = ["cuts", "lives", "rot", "debris", "stick"];
+    const TRIALS: [&str; 7] = ["sample", "cuts", "lives", "rot", "debris", "stick", "fuzz"];
     let trials: Vec<&str> = match trial {
-        "all" => TRIALS.to_vec(),
+        "all" => TRIALS[1..].to_vec(),
         trial => TRIALS.into_iter().filter(|it| *it == trial).collect(),
     };
     let (Ok(seeds), false) = (seeds, trials.is_empty()) else {
@@ -45,41 +52,78 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One trial on each chip; says how often it failed.
+/// What came of a trial on one chip.
+struct Report {
+    line: String,
+    cuts: u64,
+    pairs: u64,
+    failed: u64,
+    failures: Vec<String>,
+}
+
+/// One trial on each chip, as many at a time as there are processors; says how often it failed.
 fn run(trial: &str, seeds: u64, chip: &str) -> u64 {
-    let (mut failures, mut failed, mut cuts, mut pairs) = (Vec::new(), 0, 0, 0);
-    for board in BOARDS.iter().filter(|board| board.name.contains(chip)) {
-        let begin = Instant::now();
-        print!("{trial:6} {:27} {:3} {:6}: ", board.name, board.word, board.sector);
-        for seed in 0..seeds {
-            let (told, more) = match trial {
-                "cuts" | "lives" => {
-                    let tally = match trial {
-                        "cuts" => (board.cuts)(plan(board, seed)),
-                        _ => lives(board, seed),
-                    };
-                    (cuts, pairs) = (cuts + tally.singles, pairs + tally.pairs + tally.twice);
-                    failed += tally.failed;
-                    (tally_line(&tally), tally.failures)
-                }
-                _ => {
-                    let decay = decay(trial, board, seed);
-                    failed += decay.failed;
-                    (decay_line(&decay), decay.failures)
-                }
-            };
-            if seed + 1 == seeds {
-                print!("{told}, ");
-            }
-            failures.extend(more);
+    let boards: Vec<&Board> = BOARDS.iter().filter(|board| board.name.contains(chip)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reports = Vec::new();
+        // Those at the end take longest.
+        while let Some(left) = boards.len().checked_sub(1 + next.fetch_add(1, Ordering::Relaxed)) {
+            let report = on_board(trial, seeds, boards[left]);
+            println!("{}", report.line);
+            reports.push(report);
         }
-        println!("{:.1} s", begin.elapsed().as_secs_f32());
-    }
-    for failure in failures.iter().take(3) {
+        reports
+    };
+    let reports: Vec<Report> = thread::scope(|scope| {
+        let count = thread::available_parallelism().map_or(1, |count| count.get());
+        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|it| it.join().expect("failures are told")).collect()
+    });
+    for failure in reports.iter().flat_map(|report| &report.failures).take(3) {
         println!("\n{failure}");
     }
+    let sum = |part: fn(&Report) -> u64| reports.iter().map(part).sum::<u64>();
+    let (cuts, pairs, failed) = (sum(|it| it.cuts), sum(|it| it.pairs), sum(|it| it.failed));
     println!("{trial}: {cuts} cuts, {pairs} pairs, {failed} failed\n");
     failed
+}
+
+fn on_board(trial: &str, seeds: u64, board: &Board) -> Report {
+    let begin = Instant::now();
+    let Board { name, word, sector, .. } = board;
+    let mut report =
+        Report { line: String::new(), cuts: 0, pairs: 0, failed: 0, failures: Vec::new() };
+    let (mut told, mut worn) = (String::new(), String::new());
+    for seed in 0..seeds {
+        let (failed, failures);
+        (told, failed, failures) = match trial {
+            "cuts" | "sample" | "lives" => {
+                let tally = match trial {
+                    "cuts" => (board.cuts)(plan(board, seed)),
+                    "sample" => (board.cuts)(sample(board, seed)),
+                    _ => lives(board, seed, &mut worn),
+                };
+                report.cuts += tally.singles;
+                report.pairs += tally.pairs + tally.twice;
+                (format!("{worn}{}", tally_line(&tally)), tally.failed, tally.failures)
+            }
+            "fuzz" => {
+                let fuzz = (board.fuzz)(seed, if board.is_large() { 20 } else { 200 });
+                report.cuts += fuzz.counts.cuts;
+                (fuzz_line(&fuzz), fuzz.failed, fuzz.failures)
+            }
+            _ => {
+                let decay = decay(trial, board, seed);
+                (decay_line(&decay), decay.failed, decay.failures)
+            }
+        };
+        report.failed += failed;
+        report.failures.extend(failures);
+    }
+    let seconds = begin.elapsed().as_secs_f32();
+    report.line = format!("{trial:6} {name:27} {word:3} {sector:6}: {told}, {seconds:.1} s");
+    report
 }
 
 fn plan(board: &Board, seed: u64) -> Plan {
@@ -87,9 +131,17 @@ fn plan(board: &Board, seed: u64) -> Plan {
     Plan { seed, steps: 200, every, pairs_every: 1, mischief: None }
 }
 
-fn lives(board: &Board, seed: u64) -> Tally {
+/// Every cut alone. What follows one is much alike what follows another, so that few of each tell of
+/// a mistake in the start itself.
+fn sample(board: &Board, seed: u64) -> Plan {
+    let pairs_every = if board.is_large() { 293 } else { 29 };
+    Plan { seed, steps: 200, every: 1, pairs_every, mischief: None }
+}
+
+/// Also says how often each sector was erased.
+fn lives(board: &Board, seed: u64, worn: &mut String) -> Tally {
     let (tally, erases) = (board.lives)(seed, 100);
-    print!("[erases {erases:?}] ");
+    *worn = format!("[erases {erases:?}] ");
     tally
 }
 
@@ -115,5 +167,14 @@ fn decay_line(decay: &Decay) -> String {
     format!(
         "{harmless} harmless, {told} told, {torn} torn, {refused} refused, read {most_reads} times, \
          {failed} failed"
+    )
+}
+
+fn fuzz_line(fuzz: &Fuzz) -> String {
+    let Counts { inputs, calls, refused, cuts, starts, told, operations } = fuzz.counts;
+    format!(
+        "{inputs} inputs, {calls} calls ({refused} refused), {operations} operations, {cuts} cuts, \
+         {starts} starts ({told} told of a loss), {} failed",
+        fuzz.failed
     )
 }
