@@ -1,6 +1,8 @@
-//! What things cost, held against budgets: the core by itself, and whole clusters of processes.
+//! What things cost, held against budgets: the core by itself, storage in flash, and whole clusters
+//! of processes.
 //!
 //! * `core/`, a program of its own: instructions and bytes for a commit of three nodes
+//! * `flash/`, another: records in flash, ours and those of another crate
 //! * `loopback/`: three processes on this machine, beside its floors and another cluster
 //! * `meters.rs`: runs the programs that measure, and reads what they say
 //! * `budgets.rs`: what they say against `tests/budgets.toml`
@@ -17,6 +19,7 @@ const USAGE: &str = "\
 usage: cargo run --release -p raft-bench -- COMMAND
 
   core                  what it costs a three-node cluster to commit a 16-byte command
+  flash                 what it costs to keep 16-byte records in flash, beside sequential-storage
   budgets               every number of tests/budgets.toml; fails if one is past its hard limit
   budgets --only core   the same without the numbers that tests/boards/measure finds
   loopback              three processes on this machine: what a commit takes, beside what the
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     }
     let outcome = match words[..] {
         ["core"] => meters::print_core(),
+        ["flash"] => meters::print_flash(),
         ["budgets"] => budgets::check(budgets::Scope::Everything),
         ["budgets", "--only", "core"] => budgets::check(budgets::Scope::Core),
         #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! The programs that measure: each is built by itself, so that nothing else is in what it weighs,
-//! and says `name = value`, a line for each number.
+//! and says `name = value`, a line for each number. What begins with `|` is a table for people.
 
+use crate::budgets::{self, Meter};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,6 +14,13 @@ pub struct Measurement {
 /// What one look gave, or a message that says what is in its way.
 pub type Measured = Result<Vec<Measurement>, String>;
 
+/// What a program said.
+pub struct Said {
+    pub numbers: Vec<Measurement>,
+    /// Lines of its table, if it has one.
+    pub table: Vec<String>,
+}
+
 /// Prints the numbers of the core, one a line.
 pub fn print_core() -> Result<(), String> {
     for Measurement { name, value } in core()? {
@@ -23,7 +31,26 @@ pub fn print_core() -> Result<(), String> {
 
 /// Measures a commit of three nodes in one program.
 pub fn core() -> Measured {
-    let words = ["run", "--quiet", "--release", "--package", "raft-bench-core"];
+    Ok(part("raft-bench-core")?.numbers)
+}
+
+/// Measures what records in flash cost.
+pub fn flash() -> Measured {
+    Ok(part("raft-bench-flash")?.numbers)
+}
+
+/// Prints what records in flash cost beside another crate's, and holds it against its budgets.
+pub fn print_flash() -> Result<(), String> {
+    let Said { numbers, table } = part("raft-bench-flash")?;
+    println!("10,000 records of 16 bytes, 16 sectors of 4 KiB, words of 4 bytes\n");
+    table.iter().for_each(|line| println!("{line}"));
+    println!();
+    budgets::hold(Meter::Flash, &numbers)
+}
+
+/// Has a package beside this one measure.
+fn part(package: &str) -> Result<Said, String> {
+    let words = ["run", "--quiet", "--release", "--package", package];
     read(&words, &tests_folder().join("bench"), "it says above why")
 }
 
@@ -31,7 +58,8 @@ pub fn core() -> Measured {
 pub fn boards() -> Measured {
     let needs = "as it says above; it needs `rustup target add thumbv6m-none-eabi` and \
         `apt-get install qemu-system-arm`";
-    read(&["run", "--quiet", "--package", "measure"], &tests_folder().join("boards"), needs)
+    let words = ["run", "--quiet", "--package", "measure"];
+    Ok(read(&words, &tests_folder().join("boards"), needs)?.numbers)
 }
 
 pub fn tests_folder() -> PathBuf {
@@ -39,7 +67,7 @@ pub fn tests_folder() -> PathBuf {
 }
 
 /// Has cargo run a program, and reads its lines.
-fn read(words: &[&str], folder: &Path, needs: &str) -> Measured {
+fn read(words: &[&str], folder: &Path, needs: &str) -> Result<Said, String> {
     let mut cargo = Command::new("cargo");
     let run = cargo.current_dir(folder).stderr(Stdio::inherit()).args(words).output();
     let run = run.map_err(|error| format!("cargo does not start: {error}"))?;
@@ -47,7 +75,10 @@ fn read(words: &[&str], folder: &Path, needs: &str) -> Measured {
         return Err(format!("`cargo {}` failed, {needs}", words.join(" ")));
     }
     let said = String::from_utf8_lossy(&run.stdout);
-    said.lines().filter(|line| !line.trim().is_empty()).map(read_measurement).collect()
+    let lines = said.lines().filter(|line| !line.trim().is_empty());
+    let (table, numbers): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with('|'));
+    let numbers: Measured = numbers.into_iter().map(read_measurement).collect();
+    Ok(Said { numbers: numbers?, table: table.into_iter().map(str::to_string).collect() })
 }
 
 fn read_measurement(line: &str) -> Result<Measurement, String> {

@@ -2,12 +2,13 @@
 //!
 //! * `cluster.rs`: three nodes that talk in encoded bytes, and the machine that they drive
 //! * `workload.rs`: what they do while they are measured
-//! * `callgrind.rs`: counts the instructions of a workload, by running this program under valgrind
+//! * `../../callgrind.rs`: counts their instructions, by running this program under valgrind
 //! * `datagrams.rs`: how long each kind of datagram is
 //! * `report.rs`: all of that in one list
 //!
 //! `cargo run --release -p raft-bench -- core` is how a person asks for it.
 
+#[path = "../../callgrind.rs"]
 mod callgrind;
 mod cluster;
 mod datagrams;

@@ -1,8 +1,8 @@
 //! Everything that this program measures by itself, each number under a name.
 
-use crate::callgrind::{self, FEW_COMMITS, MANY_COMMITS};
+use crate::callgrind;
 use crate::datagrams;
-use crate::workload::Workload;
+use crate::workload::{FEW_COMMITS, MANY_COMMITS, Workload};
 
 /// One number; budgets go by its name.
 pub struct Measurement {
@@ -23,15 +23,13 @@ pub fn print() -> Result<(), String> {
 
 /// Measures the core.
 pub fn measure() -> Measured {
-    if cfg!(debug_assertions) {
-        return Err("a debug build says nothing: `cargo run --release -p raft-bench`".to_string());
-    }
+    callgrind::expect_release()?;
     let named = |name: &str, value| Measurement { name: name.to_string(), value };
     let sizes = datagrams::measure();
     let [batches, one_at_a_time] = Workload::ALL;
     Ok(vec![
-        named("commit_batched_instructions", callgrind::instructions_per_commit(batches)?),
-        named("commit_single_instructions", callgrind::instructions_per_commit(one_at_a_time)?),
+        named("commit_batched_instructions", batches.instructions_per_commit()?),
+        named("commit_single_instructions", one_at_a_time.instructions_per_commit()?),
         named("commit_batched_wire_bytes", wire_bytes_per_commit(batches)),
         named("commit_single_wire_bytes", wire_bytes_per_commit(one_at_a_time)),
         named("heartbeat_bytes", sizes.heartbeat as f64),

@@ -3,10 +3,15 @@
 //! Both workloads commit the same commands and see the same ticks. All of a commit is in them: the
 //! followers' learning of it rides on the next append, and so is paid for once per commit too.
 
+use crate::callgrind;
 use crate::cluster::Cluster;
 
 /// How many commands a batch has, and how many commits go by between two ticks.
 pub const BATCH: u64 = 64;
+
+/// Enough commits for every buffer to be warm and every kind of tick to have passed.
+pub const FEW_COMMITS: u64 = 50 * BATCH;
+pub const MANY_COMMITS: u64 = 350 * BATCH;
 
 /// One way to commit many commands.
 #[derive(Clone, Copy)]
@@ -27,6 +32,11 @@ impl Workload {
             Self::Batches => "batches",
             Self::OneAtATime => "one-at-a-time",
         }
+    }
+
+    /// The instructions that a whole cluster takes for one commit.
+    pub fn instructions_per_commit(self) -> Result<f64, String> {
+        callgrind::instructions_each(self.name(), FEW_COMMITS, MANY_COMMITS)
     }
 
     /// Commits that many commands, whole batches of them; gives the bytes that were sent for it.
