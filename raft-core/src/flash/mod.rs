@@ -6,6 +6,7 @@
 //! is programmed twice between erases, whatever it reads, and nothing is read where entries are
 //! written. The node writes its whole log anew at each start, when free segments become few, and
 //! when some of it rotted.
+#![doc = include_str!("cost.md")]
 
 mod geometry;
 mod lane;
