@@ -80,6 +80,14 @@ pub(super) struct Medium<F: ErrorType> {
     pub(super) version: u8,
 }
 
+impl<F: ErrorType + Clone> Clone for Medium<F> {
+    fn clone(&self) -> Self {
+        let Self { ref flash, used, verifies, version, .. } = *self;
+        // What the flash says waits only until the call ends.
+        Self { flash: flash.clone(), used, verifies, version, error: None }
+    }
+}
+
 impl<F: NorFlash> Medium<F> {
     pub(super) fn new(flash: F) -> Self {
         Self { flash, used: FlashUse::default(), verifies: false, error: None, version: 0 }

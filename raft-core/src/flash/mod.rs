@@ -38,6 +38,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash};
 /// The buffer is for records while they are written, or read: [`Geometry::buffer_bytes`] says how
 /// long it must be. Each start erases one of the two sectors for states, the segment behind the
 /// last one, and as many as the log takes up, if they were not erased ahead.
+#[derive(Clone)]
 pub struct FlashStorage<F: ErrorType, B> {
     medium: Medium<F>,
     buffer: B,
