@@ -1,6 +1,7 @@
 //! The storage in flash, on trial.
 //!
-//! * `chip.rs`: a flash that keeps to its rules and counts; `cut.rs`: what a power cut leaves in it
+//! * `chip.rs` of the simulator: a flash that keeps to its rules and counts; `cut.rs`: what a power
+//!   cut leaves in it
 //! * `steps.rs`: what a node may do with its storage; `held.rs`: what it must hold then
 //! * `history.rs`: one life of a storage, and what may be found wherever it ends
 //! * `cuts.rs`: the power fails everywhere, in every way, also in the start after that
@@ -9,8 +10,6 @@
 //! * `boards.rs`: the chips that all of this is tried on
 
 pub mod boards;
-pub mod chip;
-pub mod cut;
 pub mod cuts;
 pub mod fuzz;
 pub mod held;
@@ -18,6 +17,8 @@ pub mod history;
 pub mod lives;
 pub mod rot;
 pub mod steps;
+
+pub use raft_simulator::{chip, cut};
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

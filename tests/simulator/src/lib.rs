@@ -3,6 +3,7 @@
 //! One [`cluster`] of real nodes, real bytes and storage that forgets serves both ways to move it:
 //! [`script`]s, line by line, and a [`world`] that carries out the [`plan`] of a seed.
 //!
+//! - `chip`, `cut`: flash whose power fails in any operation;
 //! - `cluster`, `disk`, `ledger`, `words`, `forge`: nodes, what they keep, what they say;
 //! - `script`, `promises`: the language of `tests/scenarios`, and what must hold in every scenario;
 //! - `random`, `plan`: what a seed draws;
@@ -15,8 +16,10 @@
 //! - `world`, `runner`: one history, and many.
 
 pub mod checkers;
+pub mod chip;
 pub mod clients;
 pub mod cluster;
+pub mod cut;
 pub mod disk;
 mod faults;
 pub mod forge;

@@ -5,10 +5,10 @@
 //! bits flip, its sectors stick. And it remembers what was done to it.
 
 use crate::cut::Cut;
+use crate::random::Random;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
-use raft_simulator::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
