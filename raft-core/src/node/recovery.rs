@@ -188,7 +188,7 @@ pub(super) fn suits<S: Storage>(
     storage: &S,
 ) -> Result<(), RecoverError<S::Error>> {
     let most_bytes = u32::try_from(storage.entry_bytes_max()).unwrap_or(u32::MAX);
-    if u32::from(config.frame_bytes) > most_bytes {
+    if config.frame_bytes > most_bytes {
         return Err(RecoverError::FrameExceedsStorage { most_bytes });
     }
     let pause_micros = storage.pause_micros();
