@@ -48,33 +48,16 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) const fn new(start: usize, sectors: u32, buffer_bytes: u32) -> Self {
-        Self {
-            start,
-            sectors,
-            buffer_bytes,
-            first: 1,
-            first_place: 0,
-            generation: 1,
-            head: 0,
-            // There is no room until a segment is opened.
-            end: usize::MAX,
-            seed: 0,
-            ready: 0,
-            doubtful: 1,
-            erases: 1,
-        }
-    }
-
-    /// Nothing is known.
-    pub(super) fn forget(&mut self) {
-        *self = Self::new(self.start, self.sectors, self.buffer_bytes);
+    /// Nothing of it is known before a start.
+    pub(super) fn new(start: usize, sectors: u32, buffer_bytes: u32) -> Self {
+        Self { start, sectors, buffer_bytes, ..Self::default() }
     }
 
     /// The generation that counts begins at `first`. Segment `known` is in the sector `place`.
     pub(super) fn find(&mut self, first: u32, (known, place): (u32, u32)) {
-        self.forget();
-        (self.first, self.generation) = (first, first);
+        // There is no room until a segment is opened.
+        (self.first, self.generation, self.end) = (first, first, usize::MAX);
+        (self.first_place, self.erases) = (0, 1);
         let ahead = known.wrapping_sub(first);
         if ahead < self.sectors {
             let wrapped = if place < ahead { self.sectors } else { 0 };

@@ -12,18 +12,18 @@ pub(super) const WORD_BYTES_MAX: usize = 256;
 /// What is read back at once.
 const PIECE_BYTES: usize = 8;
 
-/// What a flash was used for since its storage was made.
+/// What a flash was used for since its storage was made. The counts go round at 2³².
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FlashUse {
     /// Bytes that were read.
-    pub read_bytes: u64,
+    pub read_bytes: u32,
     /// Program operations.
-    pub programs: u64,
+    pub programs: u32,
     /// Bytes that were programmed, blank ones up to whole words too.
-    pub programmed_bytes: u64,
+    pub programmed_bytes: u32,
     /// Sectors that were erased.
-    pub erases: u64,
+    pub erases: u32,
 }
 
 /// Why a flash could not be written or read.
@@ -93,11 +93,11 @@ impl<F: NorFlash> Medium<F> {
         Self { flash, used: FlashUse::default(), verifies: false, error: None, version: 0 }
     }
 
-    /// What went wrong, in words.
-    #[cold]
+    /// The same outcome, with what went wrong in words.
     #[inline(never)]
-    pub(super) fn told(&mut self, failed: Failed) -> FlashError<F::Error> {
-        match failed {
+    pub(super) fn told(&mut self, outcome: Done) -> Result<(), FlashError<F::Error>> {
+        let Err(failed) = outcome else { return Ok(()) };
+        Err(match failed {
             Failed::Flash => self.error.take().map_or(FlashError::BadRecord, FlashError::Flash),
             Failed::NotKept => FlashError::NotKept,
             Failed::NoRoom => FlashError::NoRoom,
@@ -107,20 +107,22 @@ impl<F: NorFlash> Medium<F> {
             Failed::BufferTooShort => FlashError::BufferTooShort,
             Failed::NotRenewed => FlashError::NotRenewed,
             Failed::BadRecord => FlashError::BadRecord,
-        }
+        })
     }
 
     #[inline(never)]
     pub(super) fn read(&mut self, at: usize, bytes: &mut [u8]) -> Done {
-        self.used.read_bytes += bytes.len() as u64;
-        let read = self.flash.read(address(at)?, bytes);
+        let length = number(bytes.len())?;
+        self.used.read_bytes = self.used.read_bytes.wrapping_add(length);
+        let read = self.flash.read(number(at)?, bytes);
         self.done(read)
     }
 
     pub(super) fn program(&mut self, at: usize, bytes: &[u8]) -> Done {
-        self.used.programs += 1;
-        self.used.programmed_bytes += bytes.len() as u64;
-        let written = self.flash.write(address(at)?, bytes);
+        let length = number(bytes.len())?;
+        self.used.programs = self.used.programs.wrapping_add(1);
+        self.used.programmed_bytes = self.used.programmed_bytes.wrapping_add(length);
+        let written = self.flash.write(number(at)?, bytes);
         self.done(written)?;
         if self.verifies { self.verify(at, bytes) } else { Ok(()) }
     }
@@ -128,8 +130,8 @@ impl<F: NorFlash> Medium<F> {
     /// Erases the sector that begins there.
     #[inline(never)]
     pub(super) fn erase(&mut self, at: usize) -> Done {
-        self.used.erases += 1;
-        let erased = self.flash.erase(address(at)?, address(at + F::ERASE_SIZE)?);
+        self.used.erases = self.used.erases.wrapping_add(1);
+        let erased = self.flash.erase(number(at)?, number(at + F::ERASE_SIZE)?);
         self.done(erased)
     }
 
@@ -170,7 +172,8 @@ impl<F: NorFlash> Medium<F> {
     }
 }
 
-fn address(at: usize) -> Done<u32> {
+/// An address, or a length, as a flash has it.
+fn number(at: usize) -> Done<u32> {
     u32::try_from(at).map_err(|_| Failed::BadRecord)
 }
 

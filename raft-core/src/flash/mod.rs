@@ -56,8 +56,8 @@ pub struct FlashStorage<F: ErrorType, B> {
     is_firm: bool,
     /// The entry written last, if in the head segment, and how far what was known to be committed
     /// was behind the entry before that record.
-    last: Position,
-    behind: u64,
+    last: [u32; 3],
+    behind: [u32; 2],
 }
 
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
@@ -94,8 +94,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             is_formatted: false,
             is_blank: false,
             is_firm: false,
-            last: NOWHERE,
-            behind: 0,
+            last: [0; 3],
+            behind: [0; 2],
         })
     }
 
@@ -149,7 +149,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         }
         let mut header = [0; lane::HEADER_BYTES];
         let read = self.medium.read(self.ring.sector::<F>(segment), &mut header);
-        read.map_err(|failed| self.medium.told(failed))?;
+        self.medium.told(read)?;
         Ok(lane::read_header(&header).map(|header| header.erases))
     }
 
@@ -236,23 +236,28 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 }
 
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
+    // A node has them in its midst, where they would make it larger than they are.
     type Error = FlashError<<F as ErrorType>::Error>;
 
+    #[inline(never)]
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), Self::Error> {
         let mounted = self.mount(each);
-        mounted.map_err(|failed| self.medium.told(failed))
+        self.medium.told(mounted)
     }
 
+    #[inline(never)]
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error> {
         let taken = self.take(record);
-        taken.map_err(|failed| self.medium.told(failed))
+        self.medium.told(taken)
     }
 
+    #[inline(never)]
     fn wants_renewal(&self, bytes: usize) -> bool {
         let few = self.ring.free() as usize <= self.geometry.needed(bytes);
         self.is_formatted && (!self.is_firm || few)
     }
 
+    #[inline(never)]
     fn renew(
         &mut self,
         base: Position,
@@ -260,25 +265,28 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
         parts: [&[u8]; 2],
     ) -> Result<(), Self::Error> {
         let renewed = self.renewal(base, committed, parts);
-        renewed.map_err(|failed| self.medium.told(failed))
+        self.medium.told(renewed)
     }
 
+    #[inline(never)]
     fn upkeep(&self) -> u32 {
         let wants = self.wants_mirror() || self.ring.wants_erase() || self.slots.wants_erase();
         u32::from(wants && self.is_firm)
     }
 
+    #[inline(never)]
     fn maintain(&mut self) -> Result<(), Self::Error> {
         if self.upkeep() == 0 {
             return Ok(());
         }
         let erased = self.erase_ahead();
-        erased.map_err(|failed| self.medium.told(failed))
+        self.medium.told(erased)
     }
 
+    #[inline(never)]
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), Self::Error> {
         let filled = self.fill(part, offset, buffer);
-        filled.map_err(|failed| self.medium.told(failed))
+        self.medium.told(filled)
     }
 
     fn pause_micros(&self) -> u32 {
@@ -300,6 +308,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
 
 /// Where no entry is.
 const NOWHERE: Position = Position { term: Term(u32::MAX), index: Index(u64::MAX) };
+
+/// The same in words.
+const NOWHERE_WORDS: [u32; 3] = [u32::MAX; 3];
 
 /// The part of the buffer for records.
 #[inline(never)]

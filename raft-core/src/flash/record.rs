@@ -113,7 +113,7 @@ pub(super) fn position_of([term, low, high]: [u32; 3]) -> Position {
     Position { term: Term(term), index: Index(whole(low, high)) }
 }
 
-fn halves(number: u64) -> [u32; 2] {
+pub(super) fn halves(number: u64) -> [u32; 2] {
     let half = |number: u64| u32::try_from(number & 0xFFFF_FFFF).unwrap_or_default();
     [half(number), half(number >> 32)]
 }

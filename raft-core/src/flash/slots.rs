@@ -13,7 +13,7 @@ use embedded_storage::nor_flash::NorFlash;
 const LEAST_BLOCK_BYTES: usize = 64;
 
 /// Where the slots are, and what is in them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Slots {
     start: usize,
     /// How many sectors each has.
@@ -36,9 +36,8 @@ pub(super) const fn block_bytes(word: usize) -> usize {
 }
 
 impl Slots {
-    pub(super) const fn new(start: usize, sectors: u32) -> Self {
-        let none = [0; 6];
-        Self { start, sectors, snapshot: none, stage: none, written: 0, kept_back: 0, erased: 0 }
+    pub(super) fn new(start: usize, sectors: u32) -> Self {
+        Self { start, sectors, ..Self::default() }
     }
 
     /// Another stage begins, or none.
@@ -147,16 +146,13 @@ impl Slots {
         offset: usize,
         buffer: &mut [u8],
     ) -> Done {
-        let written = if is_stage { self.written } else { usize::MAX };
-        let programmed = written.saturating_sub(offset).min(buffer.len());
-        let (one, other) = buffer.split_at_mut_checked(programmed).ok_or(Failed::BadRecord)?;
-        if !one.is_empty() {
-            medium.read(self.address::<F>(is_stage) + offset, one)?;
-        }
-        if !other.is_empty() {
-            let from = (offset + programmed).saturating_sub(written);
-            let bytes = back.get(from..self.kept_back).and_then(|it| it.get(..other.len()));
-            other.copy_from_slice(bytes.ok_or(Failed::BadRecord)?);
+        medium.read(self.address::<F>(is_stage) + offset, buffer)?;
+        if is_stage {
+            let kept_back = back.get(..self.kept_back).unwrap_or_default();
+            for (at, byte) in (offset..).zip(buffer) {
+                let kept = at.checked_sub(self.written).and_then(|at| kept_back.get(at));
+                *byte = *kept.unwrap_or(byte);
+            }
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use super::lane::Lane;
 use super::medium::{Done, Failed, Medium, padded};
 use super::record::{
     BASE, ENTRIES, ENTRIES_ON, HEAD_BYTES, IDENTITY, KEPT_BYTES, Kept, SNAPSHOT, STAGE, STATE,
-    STATE_BYTES, placed_words, position_words, put_payload,
+    STATE_BYTES, halves, placed_words, position_words, put_payload,
 };
 use super::slots::block_bytes;
-use super::{FlashStorage, NOWHERE, back, records};
+use super::{FlashStorage, NOWHERE_WORDS, back, records};
 use crate::log::entry::read;
 use crate::number::Writer;
 use crate::types::{Index, Position, Snapshot};
@@ -93,7 +93,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Goes on in the next segment.
     fn open(&mut self) -> Done {
-        self.last = NOWHERE;
+        self.last = NOWHERE_WORDS;
         let buffer = records::<F>(self.buffer.as_mut());
         self.ring.open(&mut self.medium, buffer)
     }
@@ -134,11 +134,12 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     ) -> Done<Position> {
         let (mut before, mut bytes, mut is_fresh) = (after, bytes, false);
         loop {
-            let behind = before.index.0.wrapping_sub(committed.0);
+            let (place, behind) =
+                (position_words(before), halves(before.index.0.wrapping_sub(committed.0)));
             let buffer = records::<F>(self.buffer.as_mut());
             let payload = buffer.get_mut(HEAD_BYTES..).ok_or(Failed::BadRecord)?;
             let (mut kind, mut length) = (ENTRIES_ON, 0);
-            if (self.last, self.behind) != (before, behind) {
+            if (self.last, self.behind) != (place, behind) {
                 let mut writer = Writer::new(payload);
                 let numbers = [u64::from(before.term.0), before.index.0, committed.0];
                 let written = numbers.into_iter().try_for_each(|number| writer.number(number));
@@ -162,7 +163,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 let room = payload.get_mut(length..size).ok_or(Failed::BadRecord)?;
                 room.copy_from_slice(run);
                 self.ring.append(&mut self.medium, (kind, size), buffer)?;
-                (self.last, self.behind) = (last, behind);
+                (self.last, self.behind) = (position_words(last), behind);
                 (before, bytes, is_fresh) = (last, left, false);
                 if bytes.is_empty() {
                     return Ok(before);
