@@ -6,10 +6,11 @@
 
 use super::medium::{Done, Failed};
 use super::record::{
-    BASE, ENTRIES, ENTRIES_ON, IDENTITY, IDENTITY_BYTES, Kept, OPENING, Placed, SNAPSHOT, STAGE,
-    STATE, STATE_BYTES, ballot_of, identity_of, is_there, position_of, snapshot_of, words,
+    BASE, ENTRIES, ENTRIES_ON, IDENTITY, Kept, OPENING, Placed, SNAPSHOT, STAGE, STATE,
+    STATE_BYTES, UNREADABLE, ballot_of, identity_of, is_there, position_of, snapshot_of,
+    take_words, words,
 };
-use super::walk::{Sight, look};
+use super::walk::look;
 use super::{FlashStorage, NOWHERE, records};
 use crate::log::Entries;
 use crate::number::Reader;
@@ -21,6 +22,8 @@ use embedded_storage::nor_flash::NorFlash;
 /// What all sectors together say.
 #[derive(Default)]
 struct Survey {
+    /// The sector that is looked at.
+    place: u32,
     /// The newest state and the newest identity.
     kept: Kept,
     /// In which segment and sector of its lane that state was found, and the counter that the
@@ -48,13 +51,11 @@ struct Survey {
 }
 
 impl Survey {
-    fn take(&mut self, place: u32, [segment, generation]: [u32; 2], sight: Sight<'_>) {
+    fn take(&mut self, [segment, generation]: [u32; 2], kind: u8, payload: &[u8]) {
+        let place = self.place;
         let [newest, counts, ..] = self.kept;
-        let Sight::Record(kind, payload) = sight else {
-            self.is_doubtful |= self.found == (segment, place);
-            return;
-        };
         match kind {
+            UNREADABLE => self.is_doubtful |= self.found == (segment, place),
             OPENING => {
                 let [_, _, buffer_bytes] = words(payload).unwrap_or_default();
                 self.buffer_bytes = self.buffer_bytes.max(buffer_bytes);
@@ -66,58 +67,59 @@ impl Survey {
             }
             STATE | IDENTITY if take(&mut self.is_first) => {}
             STATE | IDENTITY => {
-                let Some(state) = words::<{ STATE_BYTES / 4 }>(payload) else { return };
-                let [counter, generation, ..] = state;
-                if newest <= counter
-                    && let Some(kept) = self.kept.first_chunk_mut()
-                {
+                let Some([counter, generation]) = words(payload) else { return };
+                let (state, identity) = self.kept.split_at_mut(STATE_BYTES / 4);
+                if newest <= counter && take_words(payload, state).is_some() {
                     if generation != counts {
                         self.end = segment;
                     }
                     (self.found, self.is_doubtful) = ((segment, place), false);
-                    (self.known, *kept) = (self.found, state);
+                    self.known = self.found;
                 }
-                if self.identified < counter
-                    && let Some(found) = payload.get(STATE_BYTES..).and_then(words)
-                    && let Some(identity) = self.kept.last_chunk_mut::<{ IDENTITY_BYTES / 4 }>()
-                {
-                    (self.identified, *identity) = (counter, found);
+                let rest = payload.get(STATE_BYTES..).unwrap_or_default();
+                if self.identified < counter && take_words(rest, identity).is_some() {
+                    self.identified = counter;
                 }
             }
             // Not one of an earlier generation, nor of another storage that was here once.
             SNAPSHOT if segment >= self.noted && segment.wrapping_sub(counts) < self.segments => {
-                (self.snapshot, self.noted) = (words(payload).unwrap_or_default(), segment);
+                take_words(payload, &mut self.snapshot).unwrap_or_default();
+                self.noted = segment;
             }
             _ => {}
         }
     }
 }
 
-/// What is handed out, record by record.
-struct HandOut<'e> {
+/// A start that looks through one segment after the other.
+pub(super) struct Start<'e> {
+    survey: Survey,
+    /// Whether what counts is handed out, record by record.
+    hands_out: bool,
     each: &'e mut dyn FnMut(Record<'_>),
     /// Where the last entries ended, and how far what was committed was behind their beginning.
     last: Position,
     behind: u64,
     snapshot_lost: bool,
-    snapshot: Placed,
     stage: Placed,
     /// Whether anything can be read in this segment.
     is_there: bool,
     /// Whether something can't be read behind the last record.
     gap: bool,
-    /// Where the newest state is, and whether something can't be read behind it.
-    found: u32,
-    is_doubtful: bool,
 }
 
-impl HandOut<'_> {
-    fn take(&mut self, segment: u32, sight: Sight<'_>) {
-        let Sight::Record(kind, payload) = sight else {
+impl Start<'_> {
+    /// Takes what stands in a segment of these names.
+    pub(super) fn take(&mut self, names: [u32; 2], kind: u8, payload: &[u8]) {
+        if !self.hands_out {
+            return self.survey.take(names, kind, payload);
+        }
+        if kind == UNREADABLE {
+            let ([segment, _], (found, _)) = (names, self.survey.found);
             self.gap = true;
-            self.is_doubtful |= segment > self.found;
+            self.survey.is_doubtful |= segment > found;
             return;
-        };
+        }
         self.is_there = true;
         if take(&mut self.gap) {
             self.lose();
@@ -137,15 +139,16 @@ impl HandOut<'_> {
         match kind {
             BASE => (self.each)(Record::Base(position_of(words(payload)?))),
             SNAPSHOT => {
-                (self.snapshot, self.stage) = (words(payload)?, [0; 6]);
-                if is_there(&self.snapshot) {
+                take_words(payload, &mut self.survey.snapshot)?;
+                self.stage = [0; 6];
+                if is_there(&self.survey.snapshot) {
                     if self.snapshot_lost {
                         return None;
                     }
-                    (self.each)(Record::Snapshot(snapshot_of(&self.snapshot)));
+                    (self.each)(Record::Snapshot(snapshot_of(&self.survey.snapshot)));
                 }
             }
-            STAGE => self.stage = words(payload)?,
+            STAGE => take_words(payload, &mut self.stage)?,
             ENTRIES | ENTRIES_ON => {
                 let mut reader = Reader(payload);
                 if kind == ENTRIES {
@@ -174,9 +177,19 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     /// Makes itself what the flash says, and hands everything to `each`.
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
-        let mut survey =
-            Survey { is_mirror: true, segments: self.ring.sectors, ..Survey::default() };
-        self.look_around(&mut survey)?;
+        let mut start = Start {
+            survey: Survey { is_mirror: true, segments: self.ring.sectors, ..Survey::default() },
+            hands_out: false,
+            each,
+            last: NOWHERE,
+            behind: 0,
+            snapshot_lost: false,
+            stage: [0; 6],
+            is_there: false,
+            gap: false,
+        };
+        self.look_around(&mut start)?;
+        let survey = &mut start.survey;
         let (mirrored, place) = survey.found;
         self.mirror.find(mirrored, (mirrored, place));
         self.mirror.go_on(mirrored, mirrored);
@@ -185,7 +198,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         (survey.end, survey.is_doubtful) = (end, false);
         (survey.last, survey.known, survey.found) = Default::default();
         survey.is_mirror = false;
-        self.look_around(&mut survey)?;
+        self.look_around(&mut start)?;
+        let survey = &mut start.survey;
         if survey.buffer_bytes > self.ring.buffer_bytes {
             return Err(Failed::BufferTooShort);
         }
@@ -197,86 +211,72 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.ring.find(first, known);
         if survey.identified == 0 {
             self.ring.go_on(0, touched);
-            return self.mount_nothing(each);
+            return self.mount_nothing(start.each);
         }
         self.is_formatted = true;
         // It comes second, so that one which is behind is sure of nothing.
         is_doubtful |= mirrored_counter < *counter;
         // What can't be seen now may be seen later, and must not count then.
         *counter = counter.saturating_add(1);
-        each(Record::Identity(identity_of(*identity)));
+        (start.each)(Record::Identity(identity_of(identity)));
         if let Some(ballot) = ballot_of(*term, *rest) {
-            each(Record::Ballot(ballot));
+            (start.each)(Record::Ballot(ballot));
         }
         self.slots.snapshot = survey.snapshot;
         let buffer = records::<F>(self.buffer.as_mut());
-        let sound = self.slots.is_sound(&mut self.medium, buffer)?;
-        let (found, _) = survey.found;
-        let mut hand_out = HandOut {
-            each,
-            last: NOWHERE,
-            behind: 0,
-            snapshot_lost: !sound,
-            snapshot: [0; 6],
-            stage: [0; 6],
-            is_there: false,
-            gap: false,
-            found,
-            is_doubtful: survey.is_doubtful || found == 0,
-        };
-        let head = self.hand_out(survey.end, &mut hand_out)?;
+        start.snapshot_lost = !self.slots.is_sound(&mut self.medium, buffer)?;
+        (start.hands_out, survey.snapshot) = (true, [0; 6]);
+        survey.is_doubtful |= survey.found.0 == 0;
+        let head = self.hand_out(&mut start)?;
         self.ring.go_on(head, touched);
-        let HandOut { each, mut snapshot, mut stage, .. } = hand_out;
-        is_doubtful &= hand_out.is_doubtful;
-        if is_doubtful {
-            each(Record::Lost(Loss::Ballot));
+        if is_doubtful && start.survey.is_doubtful {
+            (start.each)(Record::Lost(Loss::Ballot));
         }
-        if !sound {
-            let [_, low, high, ..] = &mut snapshot;
+        if start.snapshot_lost {
+            let [_, low, high, ..] = &mut start.survey.snapshot;
             (*low, *high) = (0, 0);
         }
-        let [_, _, _, bytes, ..] = stage;
+        let [_, _, _, bytes, ..] = start.stage;
         if bytes > self.snapshot_bytes_max() {
-            stage = [0; 6];
+            start.stage = [0; 6];
         }
-        self.slots.find::<F>(snapshot, stage);
-        if is_there(&stage) {
-            let snapshot = snapshot_of(&stage);
+        self.slots.find::<F>(&start.survey.snapshot, &start.stage);
+        if is_there(&start.stage) {
+            let snapshot = snapshot_of(&start.stage);
             let held = u32::try_from(self.slots.held()).unwrap_or(u32::MAX).min(snapshot.bytes);
-            each(Record::Stage { snapshot, held });
+            (start.each)(Record::Stage { snapshot, held });
         }
         Ok(())
     }
 
     /// Looks through all sectors of a lane.
-    fn look_around(&mut self, survey: &mut Survey) -> Done {
-        let lane = if survey.is_mirror { &self.mirror } else { &self.ring };
+    fn look_around(&mut self, start: &mut Start<'_>) -> Done {
+        let lane = if start.survey.is_mirror { &self.mirror } else { &self.ring };
         let buffer = records::<F>(self.buffer.as_mut());
         for place in 0..lane.sectors {
-            let sights = &mut |names, sight: Sight<'_>| survey.take(place, names, sight);
-            look(&mut self.medium, buffer, lane.sector::<F>(place), None, sights)?;
+            start.survey.place = place;
+            look(&mut self.medium, buffer, lane.sector::<F>(place), None, start)?;
         }
         Ok(())
     }
 
-    /// Hands out all segments up to this one, and those behind it that can be read. Says which was
-    /// the last.
-    fn hand_out(&mut self, end: u32, hand_out: &mut HandOut<'_>) -> Done<u32> {
+    /// Hands out all segments up to the last that is known, and those behind it that can be read.
+    /// Says which was the last.
+    fn hand_out(&mut self, start: &mut Start<'_>) -> Done<u32> {
         let first = self.ring.first;
         let (mut head, mut segment) = (first, first);
         let buffer = records::<F>(self.buffer.as_mut());
         while segment.wrapping_sub(first) < self.ring.sectors {
-            let before = (hand_out.gap, hand_out.is_doubtful);
-            (hand_out.is_there, hand_out.last) = (false, NOWHERE);
-            let sights = &mut |_, sight: Sight<'_>| hand_out.take(segment, sight);
+            let before = (start.gap, start.survey.is_doubtful);
+            (start.is_there, start.last) = (false, NOWHERE);
             let sector = self.ring.address::<F>(segment);
-            look(&mut self.medium, buffer, sector, Some([segment, first]), sights)?;
-            if hand_out.is_there {
+            look(&mut self.medium, buffer, sector, Some([segment, first]), start)?;
+            if start.is_there {
                 head = segment;
-            } else if segment < end || segment == first {
-                hand_out.lose();
+            } else if segment < start.survey.end || segment == first {
+                start.lose();
             } else {
-                (hand_out.gap, hand_out.is_doubtful) = before;
+                (start.gap, start.survey.is_doubtful) = before;
                 break;
             }
             segment = segment.wrapping_add(1);

@@ -18,6 +18,8 @@ use crate::quorum::Membership;
 use crate::storage::Identity;
 use crate::types::{Ballot, ClusterId, Index, NodeId, Nonce, Position, Snapshot, Term};
 
+/// What is none, and not blank.
+pub(super) const UNREADABLE: u8 = 0;
 /// The first of a segment: its number, its generation, and how long the buffer is.
 pub(super) const OPENING: u8 = 1;
 /// A state: the first words of [`Kept`].
@@ -75,15 +77,16 @@ pub(super) fn identity_words(identity: &Identity) -> [u32; IDENTITY_BYTES / 4] {
     [low, high, id.0.into(), nonce.0, settings, incoming, outgoing, learners]
 }
 
-pub(super) fn identity_of(words: [u32; IDENTITY_BYTES / 4]) -> Identity {
-    let [low, high, id, nonce, settings, incoming, outgoing, learners] = words;
-    let [incoming, outgoing, learners] = [incoming, outgoing, learners].map(NodeSet::of_bits);
+pub(super) fn identity_of(words: &[u32; IDENTITY_BYTES / 4]) -> Identity {
+    let &[low, high, id, nonce, settings, incoming, outgoing, learners] = words;
     let [id, ..] = id.to_le_bytes();
+    let (incoming, outgoing) = (NodeSet::of_bits(incoming), NodeSet::of_bits(outgoing));
+    let membership = Membership { incoming, outgoing, learners: NodeSet::of_bits(learners) };
     Identity {
         cluster: ClusterId(whole(low, high)),
         id: NodeId(id),
         nonce: Nonce(nonce),
-        membership: Membership { incoming, outgoing, learners },
+        membership,
         settings,
     }
 }
@@ -181,17 +184,16 @@ pub(super) fn is_sound(seed: u32, at: usize, record: &[u8]) -> bool {
 /// The numbers that these bytes begin with. `None` if there are too few.
 pub(super) fn words<const COUNT: usize>(bytes: &[u8]) -> Option<[u32; COUNT]> {
     let mut words = [0; COUNT];
-    take_words(bytes, &mut words).then_some(words)
+    take_words(bytes, &mut words).map(|()| words)
 }
 
-/// Says whether there are enough.
-fn take_words(bytes: &[u8], words: &mut [u32]) -> bool {
-    let mut rest = bytes;
+/// Takes the numbers that these bytes begin with. `None` if there are too few.
+pub(super) fn take_words(mut bytes: &[u8], words: &mut [u32]) -> Option<()> {
     for word in words {
-        let Some((bytes, following)) = rest.split_first_chunk() else { return false };
-        (*word, rest) = (u32::from_le_bytes(*bytes), following);
+        let (taken, following) = bytes.split_first_chunk()?;
+        (*word, bytes) = (u32::from_le_bytes(*taken), following);
     }
-    true
+    Some(())
 }
 
 /// Puts numbers behind the room for a record's head. `None` if there is no room.

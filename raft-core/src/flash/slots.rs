@@ -51,12 +51,13 @@ impl Slots {
 
     /// What a start found: a snapshot, and a stage, of which so many sectors are full, or, if it is
     /// none, erased.
-    pub(super) fn find<F: NorFlash>(&mut self, snapshot: Placed, stage: Placed) {
-        (self.snapshot, self.stage) = (snapshot, stage);
+    #[inline(never)]
+    pub(super) fn find<F: NorFlash>(&mut self, snapshot: &Placed, stage: &Placed) {
+        (self.snapshot, self.stage) = (*snapshot, *stage);
         let [.., sectors] = &mut self.stage;
         self.erased = core::mem::take(sectors).min(self.sectors);
         (self.written, self.kept_back) = (0, 0);
-        if is_there(&stage) {
+        if is_there(stage) {
             self.written = self.erased as usize * F::ERASE_SIZE;
         }
     }

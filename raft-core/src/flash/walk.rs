@@ -3,19 +3,12 @@
 
 use super::lane::{HEADER_BYTES, read_header};
 use super::medium::{BLANK, Done, Failed, Medium, padded};
+use super::mount::Start;
 use super::record::{
-    HEAD_BYTES, OPENING_BYTES, is_sound, kind_of, length_of, read_head, seed, words,
+    HEAD_BYTES, OPENING_BYTES, UNREADABLE, is_sound, kind_of, length_of, read_head, seed, words,
 };
 use crate::bytes::shift;
 use embedded_storage::nor_flash::NorFlash;
-
-/// What there is to see in a segment.
-pub(super) enum Sight<'r> {
-    /// A record that reads well: its kind and its payload.
-    Record(u8, &'r [u8]),
-    /// Something that is none.
-    Unreadable,
-}
 
 struct Walk<'b> {
     buffer: &'b mut [u8],
@@ -31,13 +24,13 @@ struct Walk<'b> {
 }
 
 /// Looks through the segment in this sector, which has these names: number and generation. Without
-/// any, it has those that it says itself, or is left alone.
+/// any, it has those that it says itself, or is left alone. `start` takes what there is.
 pub(super) fn look<F: NorFlash>(
     medium: &mut Medium<F>,
     buffer: &mut [u8],
     sector: usize,
     names: Option<[u32; 2]>,
-    each: &mut dyn FnMut([u32; 2], Sight<'_>),
+    start: &mut Start<'_>,
 ) -> Done {
     let mut walk = Walk { buffer, sector, at: 0, from: 0, filled: 0, outcome: Ok(()) };
     let header = read_header(walk.shown(medium, HEADER_BYTES));
@@ -53,17 +46,14 @@ pub(super) fn look<F: NorFlash>(
         return walk.outcome;
     }
     while walk.at + F::WRITE_SIZE <= F::ERASE_SIZE {
-        let (mut size, mut sight) = (F::WRITE_SIZE, None);
+        let (mut size, mut kind) = (F::WRITE_SIZE, UNREADABLE);
         if let Some(head) = walk.record(medium, seed) {
-            size = HEAD_BYTES + length_of(head);
-            let record = walk.shown(medium, size);
-            sight =
-                Some(Sight::Record(kind_of(head), record.get(HEAD_BYTES..).unwrap_or_default()));
-        } else if walk.shown(medium, size).iter().any(|&byte| byte != BLANK) {
-            sight = Some(Sight::Unreadable);
+            (size, kind) = (HEAD_BYTES + length_of(head), kind_of(head));
         }
-        if let Some(sight) = sight {
-            each(names.unwrap_or(says), sight);
+        let shown = walk.shown(medium, size);
+        if kind != UNREADABLE || shown.iter().any(|&byte| byte != BLANK) {
+            let payload = shown.get(HEAD_BYTES..).unwrap_or_default();
+            start.take(names.unwrap_or(says), kind, payload);
         }
         walk.at += padded::<F>(size);
     }
