@@ -181,7 +181,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 }
                 self.is_formatted = true;
                 if core::mem::take(&mut self.is_blank) {
-                    return self.renewal(Position::ZERO, Index::ZERO, [&[]; 2]);
+                    return self.renewal(Position::ZERO, Index::ZERO, &[]);
                 }
                 if self.is_firm { self.keep(true) } else { Ok(()) }
             }
@@ -197,8 +197,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             Record::Stage { snapshot, .. } => self.begin_stage(snapshot),
             Record::Chunk { offset, bytes } => self.add_chunk(offset, bytes),
             Record::Snapshot(snapshot) => self.switch(snapshot),
-            Record::Entries { after, committed, bytes } => {
-                self.entries(after, committed, bytes).map(drop)
+            Record::Entries { mut after, committed, bytes } => {
+                self.entries(&mut after, committed, bytes)
             }
             Record::Lost(_) => Err(Failed::BadRecord),
         }
@@ -264,7 +264,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
         committed: Index,
         parts: [&[u8]; 2],
     ) -> Result<(), Self::Error> {
-        let renewed = self.renewal(base, committed, parts);
+        let renewed = self.renewal(base, committed, &parts);
         self.medium.told(renewed)
     }
 

@@ -125,29 +125,30 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         keep_in(mirror, medium, kept, all || begins, buffer)
     }
 
-    /// Writes a run of entries, cut where a record can't be longer. Gives the position of the last.
+    /// Writes a run of entries, cut where a record can't be longer. `before` is the position before
+    /// the first, and then that of the last.
     pub(super) fn entries(
         &mut self,
-        after: Position,
+        before: &mut Position,
         committed: Index,
         bytes: &[u8],
-    ) -> Done<Position> {
-        let (mut before, mut bytes, mut is_fresh) = (after, bytes, false);
+    ) -> Done {
+        let (mut bytes, mut is_fresh) = (bytes, false);
         loop {
             let (place, behind) =
-                (position_words(before), halves(before.index.0.wrapping_sub(committed.0)));
+                (position_words(*before), halves(before.index.0.wrapping_sub(committed.0)));
             let buffer = records::<F>(self.buffer.as_mut());
             let payload = buffer.get_mut(HEAD_BYTES..).ok_or(Failed::BadRecord)?;
             let (mut kind, mut length) = (ENTRIES_ON, 0);
             if (self.last, self.behind) != (place, behind) {
                 let mut writer = Writer::new(payload);
                 let numbers = [u64::from(before.term.0), before.index.0, committed.0];
-                let written = numbers.into_iter().try_for_each(|number| writer.number(number));
+                let written = numbers.iter().try_for_each(|&number| writer.number(number));
                 written.ok_or(Failed::BadRecord)?;
                 (kind, length) = (ENTRIES, writer.used());
             }
             let room = self.ring.room::<F>().min(self.geometry.record_bytes_max());
-            let (mut last, mut left) = (before, bytes);
+            let (mut last, mut left) = (*before, bytes);
             while !left.is_empty() {
                 let (entry, rest) = read(last.term, left).ok_or(Failed::BadRecord)?;
                 if HEAD_BYTES + length + bytes.len() - rest.len() > room {
@@ -164,9 +165,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 room.copy_from_slice(run);
                 self.ring.append(&mut self.medium, (kind, size), buffer)?;
                 (self.last, self.behind) = (position_words(last), behind);
-                (before, bytes, is_fresh) = (last, left, false);
+                (*before, bytes, is_fresh) = (last, left, false);
                 if bytes.is_empty() {
-                    return Ok(before);
+                    return Ok(());
                 }
             } else if is_fresh {
                 return Err(Failed::EntryTooLong);
@@ -179,7 +180,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Writes everything anew, in a generation of its own, which counts when its last record says
     /// so.
-    pub(super) fn renewal(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Done {
+    pub(super) fn renewal(&mut self, base: Position, committed: Index, parts: &[&[u8]]) -> Done {
         if !self.is_firm {
             let [counter, ..] = &mut self.kept;
             if *counter > 0 {
@@ -198,10 +199,10 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.note_snapshot()?;
         self.note_stage()?;
         self.base(base)?;
-        let mut after = base;
+        let mut before = base;
         for part in parts {
             if !part.is_empty() {
-                after = self.entries(after, committed, part)?;
+                self.entries(&mut before, committed, part)?;
             }
         }
         self.keep(true)?;
