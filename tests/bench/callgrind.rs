@@ -1,8 +1,8 @@
 //! Counts instructions, which are the same on a busy machine as on an idle one.
 //!
 //! A program that measures runs itself under valgrind, once with little work and once with much:
-//! what both runs share, from loading the program to electing a leader, is no part of the difference.
-//! This file is part of each such program.
+//! what both runs share, from loading the program to electing a leader, is no part of the
+//! difference. This file is part of each such program.
 
 use std::io::ErrorKind;
 use std::path::Path;

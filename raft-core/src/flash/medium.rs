@@ -44,8 +44,8 @@ pub enum FlashError<E> {
     SnapshotTooLong,
     /// What is there was written in a format of this number, and is left alone.
     UnknownVersion(u8),
-    /// The buffer was longer when what is there was written: give it at least so much again, or some
-    /// of it can't be read.
+    /// The buffer was longer when what is there was written: give it at least so much again, or
+    /// some of it can't be read.
     BufferTooShort,
     /// After a start the log was not handed over by [`renew`](crate::Storage::renew), or the
     /// storage is blank and no identity was written.

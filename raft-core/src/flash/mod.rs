@@ -2,10 +2,10 @@
 //!
 //! Two slots hold the snapshot and the stage, and all other sectors but two are a ring of segments
 //! for records. A record is one program operation, done when `write` returns, so that a flush has
-//! nothing left to do; each ballot is written once more, into the two sectors that are left. No word
-//! is programmed twice between erases, whatever it reads, and nothing is read where entries are
-//! written. The node writes its whole log anew at each start, when free segments become few, and
-//! when some of it rotted.
+//! nothing left to do; each ballot is written once more, into the two sectors that are left. No
+//! word is programmed twice between erases, whatever it reads, and nothing is read where entries
+//! are written. The node writes its whole log anew at each start, when free segments become few,
+//! and when some of it rotted.
 #![doc = include_str!("cost.md")]
 
 mod geometry;
@@ -210,8 +210,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.slots.read(&mut self.medium, (is_stage, back), offset as usize, buffer)
     }
 
-    /// Whether the other sector for states is to be erased: not before half of this one is full, for
-    /// a start erases it in any case.
+    /// Whether the other sector for states is to be erased: not before half of this one is full,
+    /// for a start erases it in any case.
     fn wants_mirror(&self) -> bool {
         self.mirror.room::<F>() < F::ERASE_SIZE / 2 && self.mirror.wants_erase()
     }
@@ -264,6 +264,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
         committed: Index,
         parts: [&[u8]; 2],
     ) -> Result<(), Self::Error> {
+        if !self.is_formatted {
+            return Err(FlashError::NotRenewed);
+        }
         let renewed = self.renewal(base, committed, &parts);
         self.medium.told(renewed)
     }

@@ -19,6 +19,9 @@ use crate::types::{Index, Position, Term};
 use core::mem::take;
 use embedded_storage::nor_flash::NorFlash;
 
+/// No flash lives to see more segments.
+const SEGMENT_MAX: u32 = u32::MAX / 2;
+
 /// What all sectors together say.
 #[derive(Default)]
 struct Survey {
@@ -35,6 +38,9 @@ struct Survey {
     /// Whether the first state of a segment says nothing yet, and is the next one.
     is_mirror: bool,
     is_first: bool,
+    /// Whether first states are all that there is, of which the older one is sure: nobody begins
+    /// another segment who has not seen the second.
+    takes_firsts: bool,
     /// The snapshot that was noted last, and in which segment.
     snapshot: Placed,
     noted: u32,
@@ -59,7 +65,7 @@ impl Survey {
             OPENING => {
                 let [_, _, buffer_bytes] = words(payload).unwrap_or_default();
                 self.buffer_bytes = self.buffer_bytes.max(buffer_bytes);
-                self.is_first = self.is_mirror;
+                self.is_first = self.is_mirror && !self.takes_firsts;
                 self.last = self.last.max((segment, place));
                 if generation == counts {
                     (self.end, self.known) = (self.end.max(segment), (segment, place));
@@ -68,10 +74,18 @@ impl Survey {
             STATE | IDENTITY if take(&mut self.is_first) => {}
             STATE | IDENTITY => {
                 let Some([counter, generation]) = words(payload) else { return };
+                if generation > SEGMENT_MAX {
+                    return;
+                }
                 let (state, identity) = self.kept.split_at_mut(STATE_BYTES / 4);
-                if newest <= counter && take_words(payload, state).is_some() {
+                let older = self.takes_firsts && newest > 0;
+                let counts_more = if older { counter < newest } else { newest <= counter };
+                if counts_more && take_words(payload, state).is_some() {
                     if generation != counts {
                         self.end = segment;
+                        if self.noted < generation {
+                            (self.snapshot, self.noted) = ([0; 6], 0);
+                        }
                     }
                     (self.found, self.is_doubtful) = ((segment, place), false);
                     self.known = self.found;
@@ -189,6 +203,12 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             gap: false,
         };
         self.look_around(&mut start)?;
+        let (begun, _) = start.survey.last;
+        if start.survey.found.0 == 0 && begun > 0 {
+            start.survey.takes_firsts = true;
+            self.look_around(&mut start)?;
+            (start.survey.takes_firsts, start.survey.is_doubtful) = (false, false);
+        }
         let survey = &mut start.survey;
         let (mirrored, place) = survey.found;
         self.mirror.find(mirrored, (mirrored, place));
@@ -211,7 +231,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.ring.find(first, known);
         if survey.identified == 0 {
             self.ring.go_on(0, touched);
-            return self.mount_nothing(start.each);
+            return self.mount_nothing(begun > 0, start.each);
         }
         self.is_formatted = true;
         // It comes second, so that one which is behind is sure of nothing.
@@ -232,6 +252,12 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         if is_doubtful && start.survey.is_doubtful {
             (start.each)(Record::Lost(Loss::Ballot));
         }
+        self.find_slots(&mut start);
+        Ok(())
+    }
+
+    /// Takes the snapshot and the stage that were handed out last.
+    fn find_slots(&mut self, start: &mut Start<'_>) {
         if start.snapshot_lost {
             let [_, low, high, ..] = &mut start.survey.snapshot;
             (*low, *high) = (0, 0);
@@ -246,7 +272,6 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             let held = u32::try_from(self.slots.held()).unwrap_or(u32::MAX).min(snapshot.bytes);
             (start.each)(Record::Stage { snapshot, held });
         }
-        Ok(())
     }
 
     /// Looks through all sectors of a lane.
@@ -286,10 +311,10 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
 
     /// Whether nothing was ever promised here.
     #[cold]
-    fn mount_nothing(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
+    fn mount_nothing(&mut self, is_begun: bool, each: &mut dyn FnMut(Record<'_>)) -> Done {
         for place in 0..self.mirror.sectors {
             let buffer = records::<F>(self.buffer.as_mut());
-            if !self.medium.is_blank(self.mirror.sector::<F>(place), buffer)? {
+            if is_begun || !self.medium.is_blank(self.mirror.sector::<F>(place), buffer)? {
                 each(Record::Lost(Loss::Ballot));
                 return Ok(());
             }

@@ -48,8 +48,8 @@ pub(super) const STATE_BYTES: usize = 16;
 pub(super) const IDENTITY_BYTES: usize = 32;
 pub(super) const PLACED_BYTES: usize = 24;
 
-/// What counts, in words: a counter, which is higher in newer ones; the generation that counts, which
-/// is the number of its first segment; two words of the ballot; and those of the identity.
+/// What counts, in words: a counter, which is higher in newer ones; the generation that counts,
+/// which is the number of its first segment; two words of the ballot; and those of the identity.
 pub(super) type Kept = [u32; KEPT_BYTES / 4];
 pub(super) const KEPT_BYTES: usize = STATE_BYTES + IDENTITY_BYTES;
 

@@ -138,8 +138,8 @@ impl Slots {
         Ok(self.written.is_multiple_of(F::ERASE_SIZE))
     }
 
-    /// Fills the buffer with what stands there: in flash or, behind what is programmed of a stage, in
-    /// memory.
+    /// Fills the buffer with what stands there: in flash or, behind what is programmed of a stage,
+    /// in memory.
     pub(super) fn read<F: NorFlash>(
         &self,
         medium: &mut Medium<F>,

@@ -46,7 +46,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     fn pass(&mut self) -> Done {
         let buffer = self.buffer.as_mut();
         let parts = buffer.split_at_mut_checked(block_bytes(F::WRITE_SIZE)).unwrap_or_default();
-        if self.slots.pass(&mut self.medium, parts)? {
+        let is_full = self.slots.pass(&mut self.medium, parts)?;
+        // A long one comes in one flush, and must leave the log its room.
+        if is_full && self.ring.free() as usize > self.geometry.needed(0) {
             self.note_stage()?;
         }
         Ok(())
@@ -98,8 +100,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         self.ring.open(&mut self.medium, buffer)
     }
 
-    /// Writes the state to both lanes, with the identity, where that is new. The ring comes first: a
-    /// start finds it firm, or the other lane untouched.
+    /// Writes the state to both lanes, with the identity, where that is new. The ring comes first:
+    /// a start finds it firm, or the other lane untouched.
     pub(super) fn keep(&mut self, all: bool) -> Done {
         let [counter, ..] = &mut self.kept;
         *counter = counter.saturating_add(1);
@@ -184,8 +186,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
         if !self.is_firm {
             let [counter, ..] = &mut self.kept;
             if *counter > 0 {
-                // What the start has found counts from here on, and not what may be seen later: only
-                // then may anything of that be erased.
+                // What the start has found counts from here on, and not what may be seen later:
+                // only then may anything of that be erased.
                 *counter = counter.saturating_add(1);
                 self.mirror_state(true)?;
             }

@@ -325,18 +325,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
         }
     }
 
-    /// All entries, in the two pieces that a ring has at most.
-    pub(crate) fn pieces(&self) -> Option<[&[u8]; 2]> {
-        let (mut index, mut pieces): (_, [&[u8]; 2]) = (self.base().index, [&[]; 2]);
-        for piece in &mut pieces {
-            if index < self.last().index {
-                let (bytes, count) = self.piece(index.next(), u32::MAX, usize::MAX)?;
-                (*piece, index) = (bytes, Index(index.0 + u64::from(count)));
-            }
-        }
-        (index == self.last().index).then_some(pieces)
-    }
-
     /// As many entries as both limits let in, from this slot on and in one piece.
     #[cold]
     fn part(&self, slot: u32, entries_max: u32, bytes_max: usize) -> Option<(&[u8], u32)> {

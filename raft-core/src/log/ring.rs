@@ -41,6 +41,18 @@ pub(super) struct Slot {
 const HEAD_BYTES_GUESS: u32 = 2;
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Log<B> {
+    /// All entries, in the two pieces that a ring has at most.
+    pub(crate) fn pieces(&self) -> Option<[&[u8]; 2]> {
+        let (mut index, mut pieces): (_, [&[u8]; 2]) = (self.base().index, [&[]; 2]);
+        for piece in &mut pieces {
+            if index < self.last().index {
+                let (bytes, count) = self.piece(index.next(), u32::MAX, usize::MAX)?;
+                (*piece, index) = (bytes, Index(index.0 + u64::from(count)));
+            }
+        }
+        (index == self.last().index).then_some(pieces)
+    }
+
     /// Appends an entry that changes the members, and leaves the room of new leaders' first ones.
     pub(crate) fn configure(&mut self, term: Term, body: &[u8]) -> Result<Position, AppendError> {
         let copy = |room: &mut [u8]| {

@@ -115,14 +115,12 @@ where
     ] {
         storage.write(record).map_err(failed)?;
     }
-    let (committed, size) = (kept.committed, bytes.len());
-    if storage.wants_renewal(size) {
-        let parts = log.pieces().ok_or(AloneError::LogFull)?;
-        storage.renew(base, committed, parts).map_err(failed)?;
-    } else {
-        storage.write(Record::Entries { after, committed, bytes }).map_err(failed)?;
-    }
-    storage.flush().map_err(failed)
+    let committed = kept.committed;
+    let written = match log.pieces().filter(|_| storage.wants_renewal(bytes.len())) {
+        Some(parts) => storage.renew(base, committed, parts),
+        None => storage.write(Record::Entries { after, committed, bytes }),
+    };
+    written.and_then(|()| storage.flush()).map_err(failed)
 }
 
 /// Stands for a machine where none is to be moved.

@@ -55,9 +55,9 @@ pub enum RecoverError<E> {
         /// What would do.
         most_bytes: u32,
     },
-    /// While the storage's medium pauses, as for an erase, the others would take this node for dead:
-    /// [`base_timeout_ticks`](Config::base_timeout_ticks) must be longer than that by more than a
-    /// heartbeat.
+    /// While the storage's medium pauses, as for an erase, the others would take this node for
+    /// dead: [`base_timeout_ticks`](Config::base_timeout_ticks) must be longer than that by more
+    /// than a heartbeat.
     PauseExceedsTimeout {
         /// How long the pause is, with its margin.
         pause_micros: u32,

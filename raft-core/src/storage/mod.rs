@@ -44,8 +44,8 @@ pub trait Storage {
     fn write(&mut self, record: Record<'_>) -> Result<(), Self::Error>;
 
     /// Whether it wants the whole log now, by [`renew`](Storage::renew), in place of entries of
-    /// this many bytes: because there would be too little room afterwards to take it, because some of
-    /// what it holds can't be read, or because it was just recovered, and does not trust what it
+    /// this many bytes: because there would be too little room afterwards to take it, because some
+    /// of what it holds can't be read, or because it was just recovered, and does not trust what it
     /// found last to be there the next time. It is asked in each flush, and before a node that was
     /// made promises anything.
     fn wants_renewal(&self, bytes: usize) -> bool {

@@ -128,8 +128,8 @@ impl<const WORD: usize, const SECTOR: usize> std::fmt::Display for Site<'_, WORD
         };
         write!(
             f,
-            "words of {WORD}, sectors of {SECTOR}, seed {}, operation {number} ({operation}) in step \
-             {step} ({:?}) cut as {cut:?}",
+            "words of {WORD}, sectors of {SECTOR}, seed {}, operation {number} ({operation}) in \
+             step {step} ({:?}) cut as {cut:?}",
             plan.seed, history.steps[*step],
         )
     }

@@ -36,7 +36,7 @@ pub struct Held {
 
 /// A log with room for whatever a trial writes.
 pub fn roomy_log(base: Position) -> Log<Vec<u8>> {
-    let mut log = Log::new(vec![0; 4096]).expect("a fit size");
+    let mut log = Log::new(vec![0; 32 * 1024]).expect("a fit size");
     log.restart_after(base);
     log
 }
@@ -171,8 +171,8 @@ impl Held {
         (told || untold) && stage && self.is_but_for_ends(found)
     }
 
-    /// Whether another start finds the same: of the stage there may be less or more, or nothing. What
-    /// was not formatted to the end may be blank now and have its identity then.
+    /// Whether another start finds the same: of the stage there may be less or more, or nothing.
+    /// What was not formatted to the end may be blank now and have its identity then.
     pub fn agrees_with(&self, other: &Self) -> bool {
         if self.identity.is_none() && self.lost.is_empty() {
             return Self { identity: None, ..other.clone() } == *self;

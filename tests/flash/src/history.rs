@@ -1,5 +1,5 @@
-//! One life of a storage, from the power's coming to its going: what was asked of it, what it did to
-//! its chip for that, and what it must hold wherever the power fails.
+//! One life of a storage, from the power's coming to its going: what was asked of it, what it did
+//! to its chip for that, and what it must hold wherever the power fails.
 
 use crate::chip::{Chip, Failure, Mischief, Operation};
 use crate::held::Held;
@@ -39,8 +39,8 @@ pub fn least_chip<const WORD: usize, const SECTOR: usize>(seed: u64) -> Chip<WOR
     Chip::new(least_sectors, seed)
 }
 
-/// The power comes: what the storage then says that it holds, and has written anew, if nothing of it
-/// is lost.
+/// The power comes: what the storage then says that it holds, and has written anew, if nothing of
+/// it is lost.
 pub fn start<const WORD: usize, const SECTOR: usize>(
     mut chip: Chip<WORD, SECTOR>,
 ) -> Result<(Flash<WORD, SECTOR>, Held), FlashError<Failure>> {

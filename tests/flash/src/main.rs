@@ -131,8 +131,8 @@ fn plan(board: &Board, seed: u64) -> Plan {
     Plan { seed, steps: 200, every, pairs_every: 1, mischief: None }
 }
 
-/// Every cut alone. What follows one is much alike what follows another, so that few of each tell of
-/// a mistake in the start itself.
+/// Every cut alone. What follows one is much alike what follows another, so that few of each tell
+/// of a mistake in the start itself.
 fn sample(board: &Board, seed: u64) -> Plan {
     let pairs_every = if board.is_large() { 293 } else { 29 };
     Plan { seed, steps: 200, every: 1, pairs_every, mischief: None }
@@ -165,8 +165,8 @@ fn tally_line(tally: &Tally) -> String {
 fn decay_line(decay: &Decay) -> String {
     let Decay { harmless, told, torn, refused, most_reads, failed, .. } = decay;
     format!(
-        "{harmless} harmless, {told} told, {torn} torn, {refused} refused, read {most_reads} times, \
-         {failed} failed"
+        "{harmless} harmless, {told} told, {torn} torn, {refused} refused, \
+         read {most_reads} times, {failed} failed"
     )
 }
 

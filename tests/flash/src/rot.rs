@@ -1,8 +1,8 @@
 //! What was programmed changes by itself, and what never was a storage is taken for one.
 //!
 //! One byte that rots is told, or does not matter, or lies in what was written last, which can't be
-//! told from what was torn. Whatever rots, nothing is handed out that was not written, and no ballot
-//! that is not the newest one.
+//! told from what was torn. Whatever rots, nothing is handed out that was not written, and no
+//! ballot that is not the newest one.
 
 use crate::chip::{Chip, Operation};
 use crate::held::Held;
@@ -206,8 +206,8 @@ fn heal<const WORD: usize, const SECTOR: usize>(
     if held.may_be(&found) { Ok(()) } else { Err(format!("healed to {found:?}\nfrom {held:?}")) }
 }
 
-/// What somebody might find in a flash: any bytes, a storage of before with sectors in other places,
-/// pieces of it that rotted, pieces of two storages.
+/// What somebody might find in a flash: any bytes, a storage of before with sectors in other
+/// places, pieces of it that rotted, pieces of two storages.
 pub fn debris<const WORD: usize, const SECTOR: usize>(random: &mut Random) -> Vec<u8> {
     let length = least_chip::<WORD, SECTOR>(0).bytes().len();
     let image = |random: &mut Random| {
@@ -283,7 +283,8 @@ pub fn mount<const WORD: usize, const SECTOR: usize>(
     }
     if !held.lost.is_empty() {
         decay.told += 1;
-        // Where a piece of another storage lies, starts may tell of it until the ring has come there.
+        // Where a piece of another storage lies, starts may tell of it until the ring has come
+        // there.
         return heal(flash, held)
             .or_else(|error| if error.starts_with("healed") { Ok(()) } else { Err(error) });
     }
@@ -309,8 +310,8 @@ pub fn mount_debris<const WORD: usize, const SECTOR: usize>(seed: u64, count: us
     decay
 }
 
-/// A sector sticks in each operation of a history, or each so many: the storage stops. What it finds
-/// when it is started then, and when the sector has come to itself, is what was flushed.
+/// A sector sticks in each operation of a history, or each so many: the storage stops. What it
+/// finds when it is started then, and when the sector has come to itself, is what was flushed.
 pub fn stick_everywhere<const WORD: usize, const SECTOR: usize>(
     seed: u64,
     steps: usize,

@@ -1,5 +1,5 @@
-//! What some node might do with its storage, step by step, drawn from a seed. Nothing that it writes
-//! contradicts itself: what is committed stays, and what goes is in a snapshot.
+//! What some node might do with its storage, step by step, drawn from a seed. Nothing that it
+//! writes contradicts itself: what is committed stays, and what goes is in a snapshot.
 
 use crate::held::{Held, Place, roomy_log};
 use raft_core::{

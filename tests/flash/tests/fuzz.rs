@@ -9,7 +9,11 @@ use raft_flash_trials::fuzz::game::Counts;
 use raft_flash_trials::fuzz::{Lie, fuzz_liar, play};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn any_calls_do_what_they_say_or_are_refused(input in vec(any::<u8>(), 0..500)) {

@@ -1,5 +1,5 @@
-//! Two torn writes in a row, followed by a clean one: the clean one is there at the next boot, and at
-//! the one after that.
+//! Two torn writes in a row, followed by a clean one: the clean one is there at the next boot, and
+//! at the one after that.
 
 use raft_core::flash::FlashError;
 use raft_core::{Ballot, Index, Kind, NodeId, Record, Storage, Term};

@@ -79,7 +79,11 @@ fn whatever_is_in_a_flash_can_be_mounted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// The same, from nothing but edits, so that a failure shrinks to few of them.
     #[test]

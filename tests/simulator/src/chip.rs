@@ -1,8 +1,8 @@
 //! A flash as strict as any that there is: whole words, programmed once between erases, nothing
 //! programmed where an erase did not come to its end. Whoever breaks a rule is stopped by a panic.
 //!
-//! It fails like one, too: its power may fail in any operation (`cut.rs` says what that leaves), its
-//! bits flip, its sectors stick. And it remembers what was done to it.
+//! It fails like one, too: its power may fail in any operation (`cut.rs` says what that leaves),
+//! its bits flip, its sectors stick. And it remembers what was done to it.
 
 use crate::cut::Cut;
 use crate::random::Random;

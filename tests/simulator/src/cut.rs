@@ -16,8 +16,8 @@ pub enum Cut {
     /// A first part in whole words, and in the word behind it anything at all.
     Garbage,
     /// A first part in whole words, and the word behind it reads as blank, as what it should have
-    /// become, or as any mixture of the two, differently from one read to the next. Of an erase, all
-    /// words read so.
+    /// become, or as any mixture of the two, differently from one read to the next. Of an erase,
+    /// all words read so.
     Loose,
 }
 

@@ -468,8 +468,8 @@ impl<'a, const WORD: usize, const SECTOR: usize> Game<'a, WORD, SECTOR> {
         } else {
             self.model = Model::found(found);
         }
-        // Nothing of it is promised until it was written anew: it may have been cut short, and reads
-        // otherwise the next time.
+        // Nothing of it is promised until it was written anew: it may have been cut short, and
+        // reads otherwise the next time.
         self.allowed.push(self.model.clone());
         (self.ends_in, self.is_settled, self.anew) = (None, false, None);
         Ok(())

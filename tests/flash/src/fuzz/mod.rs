@@ -1,6 +1,6 @@
-//! Calls in any order, with any arguments, as bytes say, on a chip that fails as they say: each does
-//! what it says or returns an error, nothing panics, no rule of the chip is broken, no byte is read
-//! more than twice at a start, and what was flushed is there.
+//! Calls in any order, with any arguments, as bytes say, on a chip that fails as they say: each
+//! does what it says or returns an error, nothing panics, no rule of the chip is broken, no byte is
+//! read more than twice at a start, and what was flushed is there.
 //!
 //! * `input.rs`: bytes that decide; `model.rs`: what is held then
 //! * `game.rs`: one input, from a blank chip to the last start; `judge.rs`: what a start may find
@@ -72,8 +72,8 @@ pub fn fuzz_liar<const WORD: usize, const SECTOR: usize>(
             let input = shortened(input, |input| fails(input).is_err());
             let failure = fails(&input).err().unwrap_or_default();
             fuzz.failures.push(format!(
-                "words of {WORD}, sectors of {SECTOR}, seed {seed}, input {number}: {failure}\nthat \
-                 is, by {input:?}"
+                "words of {WORD}, sectors of {SECTOR}, seed {seed}, input {number}: {failure}\n\
+                 that is, by {input:?}"
             ));
         }
     }
