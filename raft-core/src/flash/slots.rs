@@ -147,6 +147,9 @@ impl Slots {
         offset: usize,
         buffer: &mut [u8],
     ) -> Done {
+        if is_stage && offset.saturating_add(buffer.len()) > self.held() {
+            return Err(Failed::BadRecord);
+        }
         medium.read(self.address::<F>(is_stage) + offset, buffer)?;
         if is_stage {
             let kept_back = back.get(..self.kept_back).unwrap_or_default();
