@@ -191,7 +191,9 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
                 if self.is_firm { self.keep(false) } else { Ok(()) }
             }
             // All of the log is handed over soon.
-            Record::Base(_) | Record::Entries { .. } if !self.is_firm => Ok(()),
+            Record::Base(_) | Record::Entries { .. } if !self.is_firm && self.is_formatted => {
+                Ok(())
+            }
             _ if !self.is_firm => Err(Failed::NotRenewed),
             Record::Base(base) => self.base(base),
             Record::Stage { snapshot, .. } => self.begin_stage(snapshot),
