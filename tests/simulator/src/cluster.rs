@@ -1,6 +1,7 @@
 //! Nodes, their storage, and the datagrams between them. Nothing happens that is not called for.
 
 use crate::disk::Disk;
+use crate::flash::Board;
 use crate::words::{self, Spoken};
 use raft_core::wire::{self, ENVELOPE_BYTES, Envelope};
 use raft_core::{
@@ -48,6 +49,8 @@ pub struct Settings {
     pub quiet: u32,
     /// `machine_shape`.
     pub shape: u32,
+    /// The flash that it has for a disk.
+    pub board: Option<Board>,
 }
 
 impl Default for Settings {
@@ -74,6 +77,7 @@ impl Default for Settings {
             lease,
             quiet,
             shape,
+            board: None,
         }
     }
 }
@@ -95,7 +99,20 @@ impl Settings {
         config.lease_ticks = self.lease;
         config.quiet_ticks = self.quiet;
         config.machine_shape = self.shape;
+        if let Some(board) = self.board {
+            config.tick_micros = board.tick_micros();
+        }
         config
+    }
+
+    /// A disk that nobody used.
+    fn disk(&self) -> Result<Disk, String> {
+        let mut disk = Disk::blank(self.log_bytes, self.snapshot_bytes);
+        if let Some(board) = self.board {
+            let flash = board.blank(self.frame, self.log_bytes, self.snapshot_bytes)?;
+            disk.flash = Some(flash);
+        }
+        Ok(disk)
     }
 }
 
@@ -156,7 +173,7 @@ impl<M> Default for Cluster<M> {
 impl<M: Spoken> Cluster<M> {
     /// Adds a node on blank storage formatted for it.
     pub fn add(&mut self, identity: Identity, settings: &Settings) -> Result<(), String> {
-        let mut disk = Disk::blank(settings.log_bytes, settings.snapshot_bytes);
+        let mut disk = settings.disk()?;
         raft_core::format(&mut disk, identity).map_err(|error| format!("{error:?}"))?;
         let member = Member {
             settings: settings.clone(),
@@ -167,7 +184,9 @@ impl<M: Spoken> Cluster<M> {
             token: None,
         };
         self.members.insert(identity.id.0, member);
-        self.start(identity.id.0)
+        self.start(identity.id.0)?;
+        self.node_mut(identity.id.0)?.storage_mut().started();
+        Ok(())
     }
 
     /// Founds a cluster of these voters.
@@ -421,7 +440,7 @@ impl<M: Spoken> Cluster<M> {
     /// A node's disk is replaced by a blank one, formatted under a new nonce or not at all.
     pub fn wipe(&mut self, id: u8, nonce: Option<u32>) -> Result<(), String> {
         let member = self.member_mut(id)?;
-        let mut disk = Disk::blank(member.settings.log_bytes, member.settings.snapshot_bytes);
+        let mut disk = member.settings.disk()?;
         if let Some(nonce) = nonce {
             let cluster = ClusterId(member.settings.cluster);
             let identity = Identity::newcomer(cluster, NodeId(id), Nonce(nonce));

@@ -4,8 +4,9 @@
 //! the middle of a record, a record that was flushed can't be read any more. Whatever it does, it
 //! keeps an account of what it must still hold.
 
+use crate::flash::{Medium, Start};
 use crate::ledger::Account;
-use raft_core::{Index, Loss, MemoryStorage, Part, Record, Snapshot, Storage};
+use raft_core::{Ballot, Index, Loss, MemoryStorage, Part, Position, Record, Snapshot, Storage};
 
 /// The snapshot, and the stage with how much of it there is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -18,7 +19,7 @@ pub struct Slots {
 
 impl Slots {
     /// Takes a record in. Says whether it fits to what was there.
-    fn take(&mut self, record: Record<'_>) -> bool {
+    pub(crate) fn take(&mut self, record: Record<'_>) -> bool {
         match record {
             Record::Stage { snapshot, held } => self.stage = Some((snapshot, held)),
             Record::Chunk { offset, bytes } => {
@@ -58,11 +59,15 @@ pub struct Decay {
     pub snapshot: bool,
 }
 
-/// A [`MemoryStorage`] with switches that break it.
+/// A [`MemoryStorage`], or storage in flash, with switches that break it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Disk {
-    /// What it keeps.
+    /// What it keeps, if it is no flash.
     pub memory: MemoryStorage<Vec<u8>>,
+    /// The flash that keeps all of it instead.
+    pub flash: Option<Medium>,
+    /// A start in flash of which the account knows nothing yet.
+    start: Option<Start>,
     /// What it should keep.
     pub account: Account,
     /// Whether every call fails from now on.
@@ -104,6 +109,8 @@ impl Disk {
         let slot = || vec![0; snapshot_bytes];
         Self {
             memory: memory.with_snapshots(slot(), slot()),
+            flash: None,
+            start: None,
             account: Account::default(),
             broken: false,
             stumbles: false,
@@ -133,10 +140,44 @@ impl Disk {
         self.account.finish();
     }
 
+    /// The power will fail inside the write after so many, or the operation of flash; or not.
+    pub fn fail_after(&mut self, left: Option<u32>) {
+        match &mut self.flash {
+            Some(flash) => flash.0.fail_after(left),
+            None => self.power_left = left,
+        }
+    }
+
+    /// How many sectors of flash were erased since somebody last asked.
+    pub fn take_erases(&mut self) -> u32 {
+        self.flash.as_mut().map_or(0, |flash| flash.0.take_erases())
+    }
+
+    /// The ballot with which its node began.
+    pub fn found_ballot(&mut self) -> Result<Ballot, String> {
+        match self.start {
+            Some(start) => Ok(start.found),
+            None => told(self.memory.flushed_ballot()),
+        }
+    }
+
+    /// The account learns what a start wrote, having been asked about what it found.
+    pub fn started(&mut self) {
+        if let Some(ballot) = self.start.take().and_then(|start| start.wrote) {
+            self.account.write(Record::Ballot(ballot));
+            self.account.flush();
+        }
+    }
+
     /// The power has failed: of what was not flushed, so many bytes are there.
     pub fn crash(&mut self, kept: usize) -> Result<(), String> {
-        told(self.memory.crash(kept))?;
         (self.power_left, self.cut_at, self.stumbles) = (None, None, false);
+        if let Some(flash) = &mut self.flash {
+            // What is there the next start says.
+            flash.0.restart();
+            return Ok(());
+        }
+        told(self.memory.crash(kept))?;
         self.slots = Self::slots_of(&mut self.memory)?;
         self.resumed = self.slots.stage.filter(|(_, held)| *held > 0).map(|(of, _)| of);
         Ok(())
@@ -173,6 +214,13 @@ impl Disk {
         Ok(slots)
     }
 
+    /// What came of a call of flash: what was cut short may be there all the same.
+    fn flash_outcome(&mut self, outcome: Result<(), String>) -> Result<(), String> {
+        let is_off = self.flash.as_ref().is_some_and(|flash| flash.0.is_off());
+        self.cut_at = is_off.then_some(0);
+        outcome
+    }
+
     fn check(&mut self) -> Result<(), String> {
         if self.cut_at.is_some() {
             return Err("there is no power".to_owned());
@@ -193,7 +241,14 @@ impl Storage for Disk {
 
     fn recover(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Result<(), String> {
         self.check()?;
-        told(self.memory.recover(each))?;
+        match &mut self.flash {
+            Some(flash) => {
+                (self.slots, self.start) = flash.recover(each)?;
+                let stage = self.slots.stage.filter(|(_, held)| *held > 0);
+                self.resumed = stage.map(|(of, _)| of);
+            }
+            None => told(self.memory.recover(each))?,
+        }
         if self.rotten {
             each(Record::Lost(Loss::Ballot));
         }
@@ -203,7 +258,22 @@ impl Storage for Disk {
     fn write(&mut self, record: Record<'_>) -> Result<(), String> {
         self.check()?;
         let before = self.memory.unflushed_bytes();
-        told(self.memory.write(record))?;
+        if let Some(flash) = &mut self.flash {
+            let written = flash.0.write(record);
+            if let Some(start) = &mut self.start {
+                if let Record::Ballot(ballot) = record {
+                    start.wrote = Some(ballot);
+                }
+                return written;
+            }
+            let outcome = self.flash_outcome(written);
+            if outcome.is_err() {
+                self.account.write(record);
+                return outcome;
+            }
+        } else {
+            told(self.memory.write(record))?;
+        }
         self.account.write(record);
         let rotten = self.has_rotten_snapshot();
         self.account.misfits += u32::from(!self.slots.take(record));
@@ -238,7 +308,10 @@ impl Storage for Disk {
 
     fn read(&mut self, part: Part, offset: u32, buffer: &mut [u8]) -> Result<(), String> {
         self.check()?;
-        told(self.memory.read(part, offset, buffer))?;
+        match &mut self.flash {
+            Some(flash) => flash.0.read(part, offset, buffer)?,
+            None => told(self.memory.read(part, offset, buffer))?,
+        }
         if let (Some((snapshot, _)), Some((flipped, at))) = (self.slots.get(part), self.flipped)
             && snapshot == flipped
             && let Some(byte) = at.checked_sub(offset).and_then(|at| buffer.get_mut(at as usize))
@@ -248,24 +321,62 @@ impl Storage for Disk {
         Ok(())
     }
 
+    fn wants_renewal(&self, bytes: usize) -> bool {
+        self.flash.as_ref().is_some_and(|flash| flash.0.wants_renewal(bytes))
+    }
+
+    fn renew(&mut self, base: Position, committed: Index, parts: [&[u8]; 2]) -> Result<(), String> {
+        self.check()?;
+        let Some(flash) = &mut self.flash else { return Ok(()) };
+        let renewed = flash.0.renew(base, committed, parts);
+        if self.start.is_none() {
+            self.account.renew(base, parts);
+            self.flash_outcome(renewed)
+        } else {
+            renewed
+        }
+    }
+
     fn snapshot_bytes_max(&self) -> u32 {
-        self.memory.snapshot_bytes_max()
+        let of_flash = self.flash.as_ref().map(|flash| flash.0.snapshot_bytes_max());
+        of_flash.unwrap_or(self.memory.snapshot_bytes_max())
     }
 
     fn upkeep(&self) -> u32 {
-        self.worn.min(1)
+        self.flash.as_ref().map_or(self.worn.min(1), |flash| flash.0.upkeep())
+    }
+
+    fn pause_micros(&self) -> u32 {
+        self.flash.as_ref().map_or(0, |flash| flash.0.pause_micros())
+    }
+
+    fn entry_bytes_max(&self) -> usize {
+        self.flash.as_ref().map_or(usize::MAX, |flash| flash.0.entry_bytes_max())
     }
 
     fn maintain(&mut self) -> Result<(), String> {
         self.check()?;
         self.worn = self.worn.saturating_sub(1);
-        Ok(())
+        let Some(flash) = &mut self.flash else { return Ok(()) };
+        let maintained = flash.0.maintain();
+        self.flash_outcome(maintained)
     }
 
     fn flush(&mut self) -> Result<(), String> {
         self.check()?;
-        told(self.memory.flush())?;
-        self.account.flush();
+        match &mut self.flash {
+            Some(flash) => {
+                let flushed = flash.0.flush();
+                if self.start.is_none() {
+                    flash.0.forget();
+                }
+                self.flash_outcome(flushed)?;
+            }
+            None => told(self.memory.flush())?,
+        }
+        if self.start.is_none() {
+            self.account.flush();
+        }
         Ok(())
     }
 

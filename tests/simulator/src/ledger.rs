@@ -178,6 +178,30 @@ impl Account {
         }
     }
 
+    /// The whole log was written anew, all of it or nothing.
+    pub fn renew(&mut self, base: Position, parts: [&[u8]; 2]) {
+        if base != self.written.base {
+            self.write(Record::Base(base));
+        }
+        let bytes = parts.concat();
+        let Some(mut entries) = Entries::parse(base.term, &bytes) else {
+            self.misfits += 1;
+            return;
+        };
+        // Only what is new, so that a part of it is no loss of what was there.
+        let (mut after, mut stamp) = (base, self.written.get(base.index).unwrap_or_default());
+        while let Some((entry, _, rest)) = entries.split_first() {
+            let index = after.index.next();
+            stamp = stamp.next(entry.term, entry.kind, entry.body);
+            if self.written.get(index) != Some(stamp) {
+                break;
+            }
+            (after, entries) = (Position { term: entry.term, index }, rest);
+        }
+        let bytes = entries.bytes();
+        self.write(Record::Entries { after, committed: Index::ZERO, bytes });
+    }
+
     fn announced(&self, last: Position) -> Option<Stamp> {
         self.announced.iter().find(|(position, _)| *position == last).map(|pair| pair.1)
     }
@@ -223,6 +247,10 @@ impl Account {
             if self.pending.is_empty() {
                 return false;
             }
+            if self.begins_with_some_of_a_run(found) {
+                self.flushed.clone_from(found);
+                break;
+            }
             self.settle(1);
         }
         (self.begun, self.misfits) = (0, 0);
@@ -230,6 +258,16 @@ impl Account {
         self.queue.clear();
         self.written.clone_from(found);
         true
+    }
+
+    /// Whether this is what was flushed and the first entries of the run that was written next.
+    fn begins_with_some_of_a_run(&self, found: &Ledger) -> bool {
+        let Some(Pending::Entries(after, count)) = self.pending.first() else { return false };
+        let kept = found.last().0.saturating_sub(after.0) as usize;
+        let mut part = self.flushed.clone();
+        part.truncate(*after);
+        part.stamps.extend_from_slice(&self.queue[..kept.min(*count)]);
+        part == *found
     }
 
     /// The first pending records can't be lost any more.

@@ -3,7 +3,7 @@
 //! One [`cluster`] of real nodes, real bytes and storage that forgets serves both ways to move it:
 //! [`script`]s, line by line, and a [`world`] that carries out the [`plan`] of a seed.
 //!
-//! - `chip`, `cut`: flash whose power fails in any operation;
+//! - `chip`, `cut`, `flash`: storage in flash, on a chip whose power fails in any operation;
 //! - `cluster`, `disk`, `ledger`, `words`, `forge`: nodes, what they keep, what they say;
 //! - `script`, `promises`: the language of `tests/scenarios`, and what must hold in every scenario;
 //! - `random`, `plan`: what a seed draws;
@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod cut;
 pub mod disk;
 mod faults;
+pub mod flash;
 pub mod forge;
 pub mod ledger;
 pub mod linearizability;

@@ -2,6 +2,9 @@
 //!
 //! What may be destroyed is bounded in `faults/churn.rs`, because members change.
 
+mod boards;
+
+use crate::flash::Board;
 use crate::random::Random;
 use raft_core::{Config, NodeId, wire::ENVELOPE_BYTES};
 use std::ops::Range;
@@ -33,6 +36,8 @@ pub enum Flushing {
 pub struct Habits {
     /// Logs of unequal size: some followers are full before others.
     pub log_bytes: usize,
+    /// With less it would be refused.
+    pub least_bytes: usize,
     /// How fast its clock runs, in thousandths: within a tenth of the true time.
     pub clock: u32,
     /// Whether it sleeps until it is due or a letter comes: checks that deadlines are exact.
@@ -47,6 +52,8 @@ pub struct Habits {
     pub keep: u32,
     /// How it flushes.
     pub flushing: Flushing,
+    /// For how long it does other things before it gives its storage time again, if it ever does.
+    pub maintains: Option<u32>,
     /// Where its election timeouts start: equal on all nodes of some clusters.
     pub seed: u32,
 }
@@ -170,6 +177,8 @@ pub struct Plan {
     /// How far apart heartbeats are where everyone has everything, or zero. Where they are, clients
     /// do nothing every other while.
     pub quiet: u32,
+    /// The flash of every node, where they are boards.
+    pub board: Option<Board>,
 }
 
 /// How many ticks there is trouble; the end brings every seed beyond 2,000.
@@ -208,7 +217,8 @@ impl Plan {
         // Two ways, a turn at either end, and the flush before a promise.
         let cycle = 2 * (1 + link.delay_most) + (1 + round + flush) * slowest;
         let heartbeat = random.between(1, 1 + cycle / 2);
-        let base = 3 * heartbeat.max(cycle) + random.below(cycle);
+        let others = 3 * heartbeat.max(cycle) + random.below(cycle);
+        let (board, base) = boards::draw(seed, others, cycle + heartbeat, &mut nodes);
         let reads = &mut Random::new(seed, 13);
         let readers = reads.pick(&[0, 1, 3, 3, 6]);
         let lease = Config::lease_for_drift(base, 100) * u32::from(reads.below(2) == 0);
@@ -218,8 +228,6 @@ impl Plan {
         // A stream of its own, so that the rest of the plan stays what it was.
         let random_12 = &mut Random::new(seed, 12);
         let churn = if random_12.below(2) == 0 { 0 } else { random_12.below(65_536 / base) };
-        let often = if temper == Temper::Calm { &[0][..] } else { &[0, 0, 1, 3] };
-        let decay = Random::new(seed, 16).pick(often) * 65_536 / (20 * base);
         Self {
             seed,
             temper,
@@ -239,7 +247,8 @@ impl Plan {
             crowded,
             founders: if churn > 0 { random_12.between(1, u32::from(count)) as u8 } else { count },
             nodes,
-            rates: Rates { churn, decay, ..Rates::draw(random, temper, base, meddle) },
+            rates: Rates { churn, ..Rates::draw(random, (seed, temper), base, meddle) }.on(board),
+            board,
             link,
             clients,
             pace: u32::from(clients) * random.between(2, 8),
@@ -306,6 +315,7 @@ fn draw_nodes(
         let tight = least + random.below(120 * entry_bytes as u32) as usize;
         Habits {
             log_bytes: if crowded { tight } else { roomy },
+            least_bytes: least,
             clock: random.between(900, 1100),
             sleeps: random.below(3) == 0,
             turn_every: if slow { random.between(1, 3) } else { 1 },
@@ -319,6 +329,7 @@ fn draw_nodes(
                     Flushing::Later(most),
                 ]),
             },
+            maintains: None,
             compact: 75,
             keep: 32,
             seed: if same_seed { 7 } else { random.next() as u32 },
@@ -347,7 +358,7 @@ impl Link {
 }
 
 impl Rates {
-    fn draw(random: &mut Random, temper: Temper, base: u32, meddle: u32) -> Self {
+    fn draw(random: &mut Random, (seed, temper): (u64, Temper), base: u32, meddle: u32) -> Self {
         if temper == Temper::Calm {
             return Self { stray: 200, ..Self::default() };
         }
@@ -369,7 +380,7 @@ impl Rates {
             stumble: once_in(20),
             wreck: once_in(50),
             rot: once_in(50),
-            decay: 0,
+            decay: Random::new(seed, 16).pick(&[0, 0, 1, 3]) * 65_536 / (20 * base),
             wipe: once_in(50),
             campaign: once_in(3),
             priority: once_in(10),

@@ -87,10 +87,16 @@ pub enum Count {
     Spared,
     Unnameable,
     UsedUp,
+    Erases,
+    Maintained,
+    LeaderMaintained,
+    MaintainWaits,
+    FlashCuts,
+    StartCuts,
 }
 
 /// Every count with its row's words, in the order of the table.
-const ROWS: [(Count, &str); 80] = [
+const ROWS: [(Count, &str); 86] = [
     (Count::Ticks, "ticks"),
     (Count::NodeTicks, "node-ticks"),
     (Count::Elections, "leaders elected"),
@@ -171,6 +177,12 @@ const ROWS: [(Count, &str); 80] = [
     (Count::Spared, "ends with others that stayed hostile"),
     (Count::Unnameable, "ends in which a frame could not hold all nonces"),
     (Count::UsedUp, "ends without room for another leader's first entry"),
+    (Count::Erases, "erases of flash that a node stood still for"),
+    (Count::Maintained, "steps of upkeep"),
+    (Count::LeaderMaintained, "of them taken by a leader"),
+    (Count::MaintainWaits, "steps of upkeep that waited"),
+    (Count::FlashCuts, "power cuts inside an operation of flash"),
+    (Count::StartCuts, "power cuts inside a start from flash"),
 ];
 
 /// The counts of a seed, or of many.

@@ -31,7 +31,7 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
         (Count::StagingCrashes, 10),
         (Count::SendingCrashes, 3),
         (Count::StagingCuts, 3),
-        (Count::StagesRotten, 3),
+        (Count::StagesRotten, 2),
         (Count::Replaced, 1),
         (Count::Wraps, 3),
         (Count::SleepsCompared, 1000),
@@ -56,6 +56,12 @@ fn two_hundred_seeds_pass_and_every_fault_strikes() {
         (Count::Admitted, 100),
         (Count::Decays, 100),
         (Count::Refilled, 20),
+        (Count::Erases, 1000),
+        (Count::Maintained, 500),
+        (Count::LeaderMaintained, 100),
+        (Count::MaintainWaits, 100),
+        (Count::FlashCuts, 10),
+        (Count::StartCuts, 10),
     ] {
         let happened = report.tally.get(count);
         assert!(happened >= least, "{count:?}: {happened}, {least} at least");
@@ -67,7 +73,7 @@ fn a_seed_means_the_same_on_every_platform() {
     let hashes: Vec<u64> = (0..4).map(|seed| runner::run(seed).hash).collect();
     // What nodes do, what a plan draws and what is recorded all change these: take over new ones.
     let expected: [u64; 4] = [
-        0xF932_CC5D_5FBB_A989,
+        0xD197_D486_E160_8C0C,
         0x295C_53C0_A026_05BB,
         0xB1D2_B4C4_88DC_D07E,
         0x3209_F195_9824_3261,

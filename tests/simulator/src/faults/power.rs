@@ -33,7 +33,7 @@ pub(super) fn outage(world: &mut World, _: u8) -> Outcome {
 pub(super) fn cut_inside_write(world: &mut World, id: u8) -> Outcome {
     let left = world.random.below(4);
     if let Ok(node) = world.cluster.node_mut(id) {
-        node.storage_mut().power_left = Some(left);
+        node.storage_mut().fail_after(Some(left));
     }
     Ok(())
 }
@@ -44,7 +44,8 @@ pub(super) fn failed_inside_write(world: &mut World, id: u8, before: usize) -> O
     let unflushed = node.storage().memory.unflushed_bytes() as u32;
     let before = (before as u32).min(unflushed);
     let kept = before + world.random.below(unflushed - before);
-    world.tally.add(Count::PowerCuts);
+    let flash = node.storage().flash.is_some();
+    world.tally.add(if flash { Count::FlashCuts } else { Count::PowerCuts });
     down(world, id, kept, unflushed)
 }
 
@@ -81,12 +82,34 @@ pub(crate) fn repair(world: &mut World, id: u8) -> Outcome {
     }
 }
 
+/// Whether the power fails in the middle of what a start does in flash.
+fn fails_again(world: &mut World, id: u8) -> Result<bool, Broken> {
+    if world.plan.rates.cut == 0 || world.station(id).spared || world.plan.board.is_none() {
+        return Ok(false);
+    }
+    let disk = world.cluster.disk(id).cloned();
+    let Some(disk) = disk.filter(|_| world.random.below(4) == 0) else { return Ok(false) };
+    let Ok(once) = world.cluster.recover(id, disk) else { return Ok(false) };
+    let started = once.into_storage();
+    let journal = started.flash.as_ref().map_or(&[][..], |flash| flash.0.journal());
+    let torn = world.cluster.disk_mut(id).map_err(|words| Broken::new("simulator", words))?;
+    let Some(flash) = torn.flash.as_mut().filter(|_| !journal.is_empty()) else { return Ok(false) };
+    flash.0.tear(journal, &mut world.random);
+    world.tally.add(Count::StartCuts);
+    world.note_fault(id, 17, || "power fails while it starts".to_owned());
+    world.station(id).repair = Repair::Start(world.tick + 1);
+    Ok(true)
+}
+
 /// A node starts from its disk, if that can be read.
 pub(super) fn start(world: &mut World, id: u8) -> Outcome {
     world.station(id).repair = Repair::None;
     // Its clock stood still: the time without power is none that it knows of.
     world.station(id).slept = 0;
     disk::lose_rotten(world, id)?;
+    if fails_again(world, id)? {
+        return Ok(());
+    }
     world.checkers.recovery(id, &world.cluster)?;
     let place = usize::from(id - world.plan.first_id);
     let seed = world.plan.nodes[place].seed.wrapping_add(world.tick.wrapping_mul(0x9E37_79B9));
@@ -95,6 +118,7 @@ pub(super) fn start(world: &mut World, id: u8) -> Outcome {
         Ok(()) => {
             world.tally.add(Count::Restarts);
             world.submitters.forget(id);
+            world.stand_still(id);
             world.note_fault(id, 1, || "starts".to_owned());
             let extra_wait = world.station(id).extra_wait;
             world.node_mut(id)?.set_extra_wait(extra_wait);

@@ -39,7 +39,7 @@ pub(crate) fn meddle(world: &mut World, from: u8, to: u8) -> Outcome {
         1 => {
             // The next piece, what is written beside it, or the word that makes it count.
             let left = world.random.below(3);
-            world.node_mut(victim)?.storage_mut().power_left = Some(left);
+            world.node_mut(victim)?.storage_mut().fail_after(Some(left));
             world.tally.add(Count::StagingCuts);
             Ok(())
         }

@@ -109,6 +109,7 @@ fn settings(words: &[&str]) -> Result<Settings, String> {
         lease: number("lease", u64::from(normal.lease))? as u32,
         quiet: number("quiet", u64::from(normal.quiet))? as u32,
         shape: normal.shape,
+        board: None,
     })
 }
 

@@ -8,12 +8,14 @@ mod finale;
 mod gather;
 mod quiet;
 mod station;
+mod still;
 mod turn;
 
 use crate::checkers::{Broken, Change, Checkers, Outcome, Registry, RegistryNode};
 use crate::clients::Clients;
 use crate::cluster::Settings;
 use crate::faults::{self, Wounds};
+use crate::flash::Board;
 use crate::linearizability::Operation;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -111,6 +113,7 @@ impl World {
                 lease: plan.lease,
                 quiet: plan.quiet,
                 shape: <Shared as Machine>::SHAPE,
+                board: plan.board.map(|it| Board { seed: it.seed ^ u64::from(id) << 32, ..it }),
             };
             let identity = match nonce(id) {
                 Nonce::FOUNDER => {
@@ -245,6 +248,7 @@ impl World {
 
     /// Looks at a node after one of its calls.
     pub(crate) fn look(&mut self, id: u8) -> Outcome {
+        self.stand_still(id);
         if self.station(id).refilling
             && let Ok(node) = self.cluster.node(id)
             && !node.status().refilling

@@ -1,7 +1,7 @@
 //! What surrounds one node: its clock, its sleep, the letters that wait for it, its repairs.
 
 use crate::cluster::Letter;
-use raft_core::Nonce;
+use raft_core::{NodeId, Nonce};
 
 /// What is on its way for a node that does not run, or runs no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +53,10 @@ pub struct Station {
     pub sent: u64,
     /// Whether it leads and says little.
     pub quiet: bool,
+    /// Since when it wants to stand still, leading.
+    pub asked: Option<u32>,
+    /// When it sent each other node something last.
+    pub spoke: [u32; NodeId::LIMIT as usize],
 }
 
 /// How many letters a node's link holds while nobody looks at them.
@@ -79,6 +83,8 @@ impl Station {
             nonce,
             sent: 0,
             quiet: false,
+            asked: None,
+            spoke: [0; NodeId::LIMIT as usize],
         }
     }
 

@@ -144,7 +144,9 @@ impl World {
         if self.node_mut(id)?.ticks_until_due() == 0 {
             self.work(id)?;
         }
-        if self.plan.nodes[place].sleeps && self.cluster.node(id).is_ok() {
+        self.maintain(id)?;
+        let sleeps = self.plan.nodes[place].sleeps && !self.has_upkeep(id);
+        if sleeps && self.cluster.node(id).is_ok() {
             self.sleep(id)?;
         }
         Ok(())
@@ -208,7 +210,10 @@ impl World {
             turn.packets += u32::from(!is_chunk);
             self.tally.add_many(Count::Chunks, u64::from(is_chunk));
             self.tally.add(Count::Letters);
-            self.station(id).sent += 1;
+            let tick = self.tick;
+            let station = self.station(id);
+            station.sent += 1;
+            station.spoke[usize::from(to)] = tick;
             let place = self.place(id);
             self.recorder.sent(place, letter.number, to, letter.datagram());
             self.post(letter);
