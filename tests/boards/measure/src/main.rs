@@ -1,8 +1,8 @@
 //! Says how much flash, RAM and stack the core takes on a Cortex-M0, as lines of `name = value`.
 //!
 //! Flash is what an image with one node, or with a part beside it, has more than an empty one, or
-//! one with storage in flash more than one with the least storage; RAM is a node without its log,
-//! storage and machine; stack is the deepest call of three nodes on an emulated board.
+//! one with storage in flash more than one over a storage that does nothing; RAM is a node without
+//! its log, storage and machine; stack is the deepest call of three nodes on an emulated board.
 
 use object::{Object, ObjectSection};
 use std::error::Error;
