@@ -4,7 +4,7 @@ use crate::input::Input;
 use core::hint::black_box;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use raft_core::flash::{FlashStorage, Geometry, Pause, SharedFlash};
-use raft_core::{Config, Part, Storage};
+use raft_core::{Part, Storage};
 
 const FRAME_BYTES: usize = 256;
 
@@ -51,7 +51,7 @@ impl NorFlash for Chip {
 }
 
 /// Makes a storage in this memory, asks it for everything in any order, and ends it.
-pub fn keep(input: &mut Input, memory: &mut [u8], config: &Config) {
+pub fn keep(input: &mut Input, memory: &mut [u8]) {
     let numbers = [input.size(), input.size(), input.size(), input.size(), input.size()];
     let [erase, word, buffer, log, snapshot] = numbers;
     if let Ok(geometry) = black_box(Geometry::new(erase, word, buffer, log, snapshot)) {
@@ -68,12 +68,15 @@ pub fn keep(input: &mut Input, memory: &mut [u8], config: &Config) {
         black_box(one.capacity());
         let memory = memory.get_mut(..input.size()).unwrap_or_default();
         let storage = FlashStorage::new(other, memory, input.size(), input.size());
+        let [erase_micros, margin_micros, watchdog_micros] = [(); 3].map(|()| input.word());
+        let pause = Pause { erase_micros, margin_micros, watchdog_micros };
+        let storage = storage.and_then(|storage| storage.pausing(pause));
         if let Ok(mut storage) = black_box(storage) {
             if input.flag() {
                 storage = storage.verified();
             }
             while input.flag() {
-                ask(input, &mut storage, config);
+                ask(input, &mut storage);
                 storage = black_box(storage);
             }
             black_box(storage.into_flash().capacity());
@@ -82,7 +85,7 @@ pub fn keep(input: &mut Input, memory: &mut [u8], config: &Config) {
     black_box(shared.into_inner().capacity());
 }
 
-fn ask<F: NorFlash>(input: &mut Input, storage: &mut FlashStorage<F, &mut [u8]>, config: &Config) {
+fn ask<F: NorFlash>(input: &mut Input, storage: &mut FlashStorage<F, &mut [u8]>) {
     let mut buffer = [0; FRAME_BYTES];
     match input.byte() {
         0 => {

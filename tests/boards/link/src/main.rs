@@ -38,7 +38,7 @@ fn main() -> ! {
     let mut input = Input::new();
     node::live(&mut input, LOG, IMAGE, JOURNAL, [ONE, OTHER]);
     loop {
-        flash::keep(&mut input, SPARE, &node::config(&mut Input::new()));
+        flash::keep(&mut input, SPARE);
         parts::log(&mut input, SPARE);
         parts::wire(&mut input);
         parts::envelope(&mut input);

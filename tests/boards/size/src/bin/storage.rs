@@ -20,6 +20,7 @@ struct Anything(u32);
 
 /// Why it failed.
 #[derive(Debug)]
+#[expect(dead_code, reason = "it is there to take up room")]
 struct Failed(u8);
 
 impl Anything {
