@@ -44,8 +44,6 @@ struct Survey {
     /// The snapshot that was noted last, and in which segment.
     snapshot: Placed,
     noted: u32,
-    /// How many segments the ring has.
-    segments: u32,
     /// How long the buffer was.
     buffer_bytes: u32,
     /// The segment with the highest number, and its sector.
@@ -95,8 +93,8 @@ impl Survey {
                     self.identified = counter;
                 }
             }
-            // Not one of an earlier generation, nor of another storage that was here once.
-            SNAPSHOT if segment >= self.noted && segment.wrapping_sub(counts) < self.segments => {
+            // Not one of an earlier generation.
+            SNAPSHOT if segment >= self.noted.max(counts) => {
                 take_words(payload, &mut self.snapshot).unwrap_or_default();
                 self.noted = segment;
             }
@@ -192,7 +190,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     pub(super) fn mount(&mut self, each: &mut dyn FnMut(Record<'_>)) -> Done {
         (self.is_formatted, self.is_firm, self.is_blank) = (false, false, false);
         let mut start = Start {
-            survey: Survey { is_mirror: true, segments: self.ring.sectors, ..Survey::default() },
+            survey: Survey { is_mirror: true, ..Survey::default() },
             hands_out: false,
             each,
             last: NOWHERE,

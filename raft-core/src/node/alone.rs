@@ -68,14 +68,8 @@ where
         Err(error) => return Err(AloneError::Recover(error)),
     }
     let failed = |error| AloneError::Recover(RecoverError::Storage(error));
-    let mut found = None;
-    let look = &mut |record: Record<'_>| {
-        if let Record::Identity(identity) = record {
-            found = Some(identity);
-        }
-    };
-    storage.recover(look).map_err(failed)?;
-    let before = found.ok_or(AloneError::Recover(RecoverError::Blank))?;
+    let before =
+        find_identity(storage).map_err(failed)?.ok_or(AloneError::Recover(RecoverError::Blank))?;
     let membership = Membership::of_voters(NodeSet::of(&[config.id]));
     let agreed = Some(&kept.configuration).filter(|it| !it.membership.members().is_empty());
     let settings = agreed.map_or_else(|| config.shared_digest(), |it| it.settings);
@@ -121,6 +115,16 @@ where
         None => storage.write(Record::Entries { after, committed, bytes }),
     };
     written.and_then(|()| storage.flush()).map_err(failed)
+}
+
+fn find_identity<S: Storage>(storage: &mut S) -> Result<Option<Identity>, S::Error> {
+    let mut found = None;
+    storage.recover(&mut |record| {
+        if let Record::Identity(identity) = record {
+            found = Some(identity);
+        }
+    })?;
+    Ok(found)
 }
 
 /// Stands for a machine where none is to be moved.
