@@ -205,8 +205,8 @@ fn a_state_that_is_half_erased_makes_nothing_count() {
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }
 
-/// A snapshot is written in one go, however many sectors it takes, and what is noted about it leaves
-/// room for the log.
+/// A snapshot is written in one go, however many sectors it takes, and what is noted about it
+/// leaves room for the log.
 #[test]
 fn a_long_snapshot_leaves_room_for_the_log() {
     let shape = Shape { entry_bytes: 96, log_bytes: 512, snapshot_bytes: 700_000, more_sectors: 0 };
@@ -519,5 +519,43 @@ fn fill<const WORD: usize, const SECTOR: usize>(worst: &mut Vec<(i64, String)>) 
                 assert!(outcome.is_ok(), "{:?}", worst.last());
             }
         }
+    }
+}
+
+/// A snapshot rotted, and the power fails while the log is written anew without it: it is still
+/// lost.
+#[test]
+fn a_snapshot_that_is_lost_stays_so_when_the_power_fails() {
+    let shape = Shape { entry_bytes: 96, log_bytes: 512, snapshot_bytes: 900, more_sectors: 0 };
+    let mut storage = shape.storage(shape.chip::<4, 1024>(1));
+    format(&mut storage, identity()).expect("blank");
+    let mut held = Held { identity: Some(identity()), ..Held::default() };
+    append(&mut storage, &mut held, 20).expect("room");
+    let content = vec![7; 900];
+    let snapshot = Snapshot { last: held.last(), bytes: 900, checksum: checksum(&content) };
+    for step in [Step::Stage(snapshot), Step::Chunk(content.clone()), Step::Switch(snapshot)] {
+        carry_out(&mut storage, &held, &step).expect("room");
+        held.take(&step);
+    }
+    let mut chip = storage.into_flash();
+    let at = (2048..chip.bytes().len()).find(|&at| chip.bytes()[at..].starts_with(&[7; 99]));
+    chip.rot(at.expect("it is somewhere") + 50, 1);
+    chip.power_up();
+    let rotten = chip.clone();
+    let mut storage = shape.storage(chip);
+    let found = Held::of(&mut storage).expect("a start");
+    assert_eq!(found.lost, [Loss::Entries]);
+    let ballot = Ballot { losses: 1, ..Ballot::default() };
+    storage.write(Record::Ballot(ballot)).expect("noted");
+    renew(&mut storage, &Held { lost: Vec::new(), ..found }).expect("room");
+    let journal = storage.flash_mut().journal.clone();
+    for number in 0..=journal.len() {
+        let mut chip = rotten.clone();
+        journal[..number].iter().for_each(|it| chip.carry_out(it));
+        let mut storage = shape.storage(chip);
+        let found = Held::of(&mut storage).expect("a start");
+        let sound = found.snapshot.bytes == 0 || found.content == content;
+        let told = !found.lost.is_empty() || found.snapshot == Snapshot::NONE;
+        assert!(sound && told, "after {number} of {}: {found:?}", journal.len());
     }
 }
