@@ -26,10 +26,15 @@ impl Lie {
     ];
 }
 
+/// How often a lie is told. One alone may look like the truth beside a command whose outcome nobody
+/// knows, because its node was killed.
+const LIES: u32 = 8;
+
 /// Who tells the lie, when there is an occasion.
 pub(super) struct Liar {
-    /// What is still to be told, from `since` on.
+    /// What is still to be told, from `since` on, and how often it was.
     lie: Option<Lie>,
+    told: u32,
     since: Instant,
     /// What a key held before this client put something there for the last time, and when it was
     /// told so.
@@ -38,7 +43,7 @@ pub(super) struct Liar {
 
 impl Liar {
     pub(super) const fn new(lie: Option<Lie>, since: Instant) -> Self {
-        Self { lie, since, before: BTreeMap::new() }
+        Self { lie, told: 0, since, before: BTreeMap::new() }
     }
 
     /// What is really asked, where a client says that it asked this.
@@ -54,7 +59,7 @@ impl Liar {
     /// What a client says that it was told, where it was told this of what was really asked.
     pub(super) fn tells(&mut self, ask: Ask, really: &[Ask], invoked: u32, told: Answer) -> Answer {
         if *really != [ask] {
-            self.lie = None;
+            self.has_lied();
             return told;
         }
         match ask.request {
@@ -65,13 +70,21 @@ impl Liar {
                 // Values are never written twice, but nothing is what all begin with.
                 let before = self.before.get(&ask.key).filter(|before| before.found != 0);
                 if let Some(before) = before.filter(|before| before.tick < invoked) {
-                    self.lie = None;
-                    return Answer { found: before.found, ..told };
+                    let found = before.found;
+                    self.has_lied();
+                    return Answer { found, ..told };
                 }
             }
             _ => {}
         }
         told
+    }
+
+    fn has_lied(&mut self) {
+        self.told += 1;
+        if self.told == LIES {
+            self.lie = None;
+        }
     }
 
     fn due(&self) -> Option<Lie> {
