@@ -140,14 +140,14 @@ impl Geometry {
         let segments = sectors.saturating_sub(self.other_sectors());
         let written = segments.saturating_sub(self.reserve());
         let new = written.saturating_sub(self.reserve());
-        let in_segment = (self.segment_bytes() / record) as u64;
+        let in_segment = parts(self.segment_bytes(), record) as u64;
         let entries = new as u64 * in_segment * erases as u64;
         let in_ring = if written == 0 { 0 } else { entries / written as u64 * segments as u64 };
         if self.slot_sectors == 0 {
             return in_ring;
         }
         let entry = entry_bytes.saturating_add(SLOT_BYTES);
-        let between = (self.log_bytes / entry / 2) as u64;
+        let between = parts(self.log_bytes, entry) as u64 / 2;
         // Of two slots each takes every other snapshot.
         let in_slots = 2 * between * erases as u64;
         if in_ring < in_slots { in_ring } else { in_slots }
@@ -208,4 +208,12 @@ const fn quotient(whole: usize, part: usize) -> usize {
         (left, quotient) = (left.saturating_sub(part), quotient + 1);
     }
     quotient
+}
+
+/// How many whole parts of this length there are. Nothing, where a part has none.
+const fn parts(whole: usize, part: usize) -> usize {
+    match whole.checked_div(part) {
+        Some(parts) => parts,
+        None => 0,
+    }
 }
