@@ -73,6 +73,8 @@ pub struct Geometry {
     erase: usize,
     word: usize,
     record_bytes_max: usize,
+    /// How many segments all of the log takes up, at the most, with one for whatever else is
+    /// written before.
     reserve: usize,
     log_bytes: usize,
     pub(super) slot_sectors: usize,
@@ -138,8 +140,8 @@ impl Geometry {
     pub const fn commits(&self, entry_bytes: usize, sectors: usize, erases: u32) -> u64 {
         let record = in_words(entry_bytes.saturating_add(HEAD_BYTES), self.word);
         let segments = sectors.saturating_sub(self.other_sectors());
-        let written = segments.saturating_sub(self.reserve());
-        let new = written.saturating_sub(self.reserve());
+        let written = segments.saturating_sub(self.reserve);
+        let new = written.saturating_sub(self.reserve);
         let in_segment = parts(self.segment_bytes(), record) as u64;
         let entries = new as u64 * in_segment * erases as u64;
         let in_ring = if written == 0 { 0 } else { entries / written as u64 * segments as u64 };
@@ -160,7 +162,7 @@ impl Geometry {
 
     /// The log as it stands, the log anew, and two for what comes in between.
     pub(super) const fn least_segments(&self) -> usize {
-        self.reserve().saturating_mul(2).saturating_add(2)
+        self.reserve.saturating_mul(2).saturating_add(2)
     }
 
     /// How few free segments are too few to write entries of so many bytes before the log anew: of
@@ -168,12 +170,6 @@ impl Geometry {
     pub(super) const fn needed(&self, bytes: usize) -> usize {
         let few = bytes <= self.erase / 8;
         self.reserve + if few { 2 } else { self.reserve }
-    }
-
-    /// How many segments all of the log takes up, at the most, with one for whatever else is
-    /// written before.
-    const fn reserve(&self) -> usize {
-        self.reserve
     }
 
     /// How many segments entries of so many bytes take up at the most, with what is written about

@@ -94,6 +94,7 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
             is_formatted: false,
             is_blank: false,
             is_firm: false,
+            // Opening a segment comes before any entry, and resets it.
             last: [0; 3],
             behind: [0; 2],
         })
@@ -237,8 +238,8 @@ impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> FlashStorage<F, B> {
     }
 }
 
+// Never inlined: what the node's own long functions take in makes them larger than itself.
 impl<F: NorFlash, B: AsRef<[u8]> + AsMut<[u8]>> Storage for FlashStorage<F, B> {
-    // A node has them in its midst, where they would make it larger than they are.
     type Error = FlashError<<F as ErrorType>::Error>;
 
     #[inline(never)]

@@ -41,6 +41,22 @@ impl Decay {
             }
         }
     }
+
+    /// A life without any fault. `None` if even that failed.
+    fn history<const WORD: usize, const SECTOR: usize>(
+        &mut self,
+        seed: u64,
+        steps: usize,
+        told: &str,
+    ) -> Option<History<WORD, SECTOR>> {
+        match quietly(|| History::of_blank(seed, steps, None)) {
+            Ok(history) => Some(history),
+            Err(failure) => {
+                self.note(told.to_string(), Err(failure));
+                None
+            }
+        }
+    }
 }
 
 /// A byte rots, each in turn, or each so many, after a history, and after a start that follows it.
@@ -51,13 +67,7 @@ pub fn rot_everywhere<const WORD: usize, const SECTOR: usize>(
 ) -> Decay {
     let mut decay = Decay::default();
     let told = format!("words of {WORD}, sectors of {SECTOR}, seed {seed}");
-    let history = match quietly(|| History::<WORD, SECTOR>::of_blank(seed, steps, None)) {
-        Ok(history) => history,
-        Err(failure) => {
-            decay.note(told, Err(failure));
-            return decay;
-        }
-    };
+    let Some(history) = decay.history::<WORD, SECTOR>(seed, steps, &told) else { return decay };
     let started = start(history.end.clone()).map(|(storage, _)| storage.into_flash());
     let mut random = Random::new(seed, 7);
     for (chip, is_started) in [(Some(history.end.clone()), false), (started.ok(), true)] {
@@ -145,7 +155,7 @@ fn judge<const WORD: usize, const SECTOR: usize>(
     }
     if !found.lost.is_empty() {
         decay.told += 1;
-        return heal(flash, found);
+        return heal(flash, found)?.map_or(Ok(()), Err);
     }
     let mut found = found;
     if let (Some((_, content)), Some((_, part))) = (&expected.stage, &mut found.stage) {
@@ -175,7 +185,7 @@ fn judge<const WORD: usize, const SECTOR: usize>(
 fn heal<const WORD: usize, const SECTOR: usize>(
     mut flash: Flash<WORD, SECTOR>,
     found: Held,
-) -> Outcome<()> {
+) -> Outcome<Option<String>> {
     let told = |error: FlashError<_>| format!("while it is healed: {error:?}");
     let chip = flash.flash_mut().clone();
     let (_, again) = start(chip).map_err(told)?;
@@ -203,7 +213,8 @@ fn heal<const WORD: usize, const SECTOR: usize>(
     let (_, mut found) = start(flash.into_flash()).map_err(told)?;
     // Of a stage that nobody goes on with the end may be there or not.
     found.stage = None;
-    if held.may_be(&found) { Ok(()) } else { Err(format!("healed to {found:?}\nfrom {held:?}")) }
+    let told = || format!("healed to {found:?}\nfrom {held:?}");
+    Ok((!held.may_be(&found)).then(told))
 }
 
 /// What somebody might find in a flash: any bytes, a storage of before with sectors in other
@@ -285,8 +296,7 @@ pub fn mount<const WORD: usize, const SECTOR: usize>(
         decay.told += 1;
         // Where a piece of another storage lies, starts may tell of it until the ring has come
         // there.
-        return heal(flash, held)
-            .or_else(|error| if error.starts_with("healed") { Ok(()) } else { Err(error) });
+        return heal(flash, held).map(drop);
     }
     decay.harmless += 1;
     for _ in 0..8 {
@@ -319,13 +329,7 @@ pub fn stick_everywhere<const WORD: usize, const SECTOR: usize>(
 ) -> Decay {
     let mut decay = Decay::default();
     let told = format!("words of {WORD}, sectors of {SECTOR}, seed {seed}");
-    let history = match quietly(|| History::<WORD, SECTOR>::of_blank(seed, steps, None)) {
-        Ok(history) => history,
-        Err(failure) => {
-            decay.note(told, Err(failure));
-            return decay;
-        }
-    };
+    let Some(history) = decay.history::<WORD, SECTOR>(seed, steps, &told) else { return decay };
     let mut chip = history.start.clone();
     for (number, (step, operation)) in history.journal.iter().enumerate() {
         if number % every == seed as usize % every {
